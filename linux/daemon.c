@@ -1,0 +1,459 @@
+#include "daemon.h"
+
+#include "config.h"
+#include "control.h"
+#include "log.h"
+#include "offers.h"
+#include "relay.h"
+
+#include "common/status.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+/* All sessions have ended by then, or are left to the kernel, in milliseconds. */
+#define STOP_TIMEOUT 1500u
+/* An offer that outlives its session is opened again after that pause: mostly the host takes it
+ * back at once. A failed open is tried again after pauses that double. In milliseconds. */
+#define REOPEN_PAUSE     1000u
+#define REOPEN_PAUSE_MAX 60000u
+
+/* One data channel. */
+struct slot {
+    hvs_daemon *daemon;
+    unsigned    channel;
+    bool        offered;
+    bool        renewed; /* offered anew while a session of the old offer was there still */
+    bool        failed;  /* the last open failed */
+    guint       pause;   /* before the next attempt to open it, milliseconds */
+    guint       timer;
+    hvs_relay  *relay;
+};
+
+struct hvs_daemon {
+    struct hvs_daemon_options options;
+    char                     *config;
+    struct hvs_settings       settings;
+    hvs_offers               *offers;
+    hvs_control_channel      *control;
+    enum hvs_control_state    control_was;
+    struct slot               slots[HVS_CHANNELS]; /* [0] is not used */
+    uint32_t                  last_session;
+    struct hvs_session        ended[HVS_STATUS_ENDED_MAX]; /* the newest first */
+    unsigned                  ended_count;
+    char                     *problem;
+    uint64_t                  started;
+    GMainLoop                *loop;
+    guint                     signals[4], watchdog, stop_timer;
+    bool                      stopping;
+};
+
+static void open_slot(struct slot *slot);
+
+/* ---- status ---- */
+
+static enum hvs_channel_state
+slot_state(const struct slot *slot)
+{
+    if (slot->relay != NULL)
+        return HVS_CHANNEL_OPEN;
+    if (!slot->offered)
+        return HVS_CHANNEL_NOT_OFFERED;
+    return slot->failed ? HVS_CHANNEL_FAILED : HVS_CHANNEL_OFFERED;
+}
+
+static enum hvs_channel_state
+control_channel_state(const hvs_control_channel *control)
+{
+    if (hvs_control_channel_is_open(control))
+        return HVS_CHANNEL_OPEN;
+    if (hvs_control_channel_state(control)->state == HVS_CONTROL_NOT_OFFERED)
+        return HVS_CHANNEL_NOT_OFFERED;
+    return hvs_control_channel_error(control) != NULL ? HVS_CHANNEL_FAILED : HVS_CHANNEL_OFFERED;
+}
+
+static void
+fill_status(hvs_daemon *daemon, struct hvs_status *status)
+{
+    *status = (struct hvs_status) {
+        .version = HVS_VERSION,
+        .now = hvs_relay_now(),
+        .started = daemon->started,
+        .control = *hvs_control_channel_state(daemon->control),
+        .problem = daemon->problem,
+        .sessions_total = daemon->last_session,
+        .ended_count = daemon->ended_count,
+    };
+    if (status->problem == NULL)
+        status->problem = hvs_control_channel_error(daemon->control);
+    memcpy(status->ended, daemon->ended, sizeof(status->ended));
+    status->channels[HVS_CONTROL_CHANNEL] = control_channel_state(daemon->control);
+    for (unsigned i = 1; i < HVS_CHANNELS; i++) {
+        status->channels[i] = slot_state(&daemon->slots[i]);
+        if (daemon->slots[i].relay != NULL)
+            hvs_relay_snapshot(daemon->slots[i].relay, &status->sessions[status->session_count++]);
+    }
+}
+
+/* The service manager shows it in one line. */
+static void
+tell_manager(hvs_daemon *daemon)
+{
+    g_autofree struct hvs_status *status = g_new(struct hvs_status, 1);
+    char line[200];
+    struct hvs_text text;
+
+    if (daemon->stopping)
+        return;
+    fill_status(daemon, status);
+    hvs_text_init(&text, line, sizeof(line));
+    hvs_status_print_line(status, &text);
+    sd_notifyf(0, "STATUS=%s", line);
+}
+
+static gboolean
+on_status_signal(gpointer user_data)
+{
+    g_autofree struct hvs_status *status = g_new(struct hvs_status, 1);
+    char screen[8192];
+    struct hvs_text text;
+
+    fill_status(user_data, status);
+    hvs_text_init(&text, screen, sizeof(screen));
+    hvs_status_print_text(status, &text);
+    hvs_log(HVS_LOG_NOTICE, "status\n%s", screen);
+    return G_SOURCE_CONTINUE;
+}
+
+/* ---- sessions ---- */
+
+static void
+remember(hvs_daemon *daemon, const struct hvs_session *session)
+{
+    memmove(&daemon->ended[1], &daemon->ended[0],
+            sizeof(daemon->ended) - sizeof(daemon->ended[0]));
+    daemon->ended[0] = *session;
+    daemon->ended_count = MIN(daemon->ended_count + 1, HVS_STATUS_ENDED_MAX);
+}
+
+static bool
+any_session(const hvs_daemon *daemon)
+{
+    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+        if (daemon->slots[i].relay != NULL)
+            return true;
+    return false;
+}
+
+static gboolean
+on_reopen(gpointer user_data)
+{
+    struct slot *slot = user_data;
+
+    slot->timer = 0;
+    open_slot(slot);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+open_later(struct slot *slot, guint pause)
+{
+    g_clear_handle_id(&slot->timer, g_source_remove);
+    slot->timer = g_timeout_add(pause, on_reopen, slot);
+}
+
+static void
+on_session_ended(hvs_relay *relay, gpointer user_data)
+{
+    struct slot *slot = user_data;
+    hvs_daemon *daemon = slot->daemon;
+    struct hvs_session session;
+
+    hvs_relay_snapshot(relay, &session);
+    hvs_log_session_end(&session);
+    remember(daemon, &session);
+    hvs_relay_free(relay);
+    slot->relay = NULL;
+    if (daemon->stopping) {
+        if (!any_session(daemon))
+            g_main_loop_quit(daemon->loop);
+        return;
+    }
+    if (slot->renewed)
+        open_slot(slot);
+    else if (slot->offered)
+        open_later(slot, REOPEN_PAUSE);
+    tell_manager(daemon);
+}
+
+static void
+note_open_failure(struct slot *slot, const GError *error)
+{
+    if (g_error_matches(error, HVS_OFFERS_ERROR, HVS_OFFERS_ERROR_GONE)) {
+        slot->offered = false;
+        return;
+    }
+    if (!slot->failed)
+        hvs_log(HVS_LOG_WARNING, "data channel %u: %s", slot->channel, error->message);
+    slot->failed = true;
+    slot->pause = slot->pause == 0 ? REOPEN_PAUSE : MIN(slot->pause * 2, REOPEN_PAUSE_MAX);
+    open_later(slot, slot->pause);
+}
+
+static void
+open_slot(struct slot *slot)
+{
+    hvs_daemon *daemon = slot->daemon;
+    g_autoptr(GError) error = NULL;
+    struct hvs_channel channel;
+
+    if (daemon->stopping || slot->relay != NULL || !slot->offered)
+        return;
+    g_clear_handle_id(&slot->timer, g_source_remove);
+    slot->renewed = false;
+    if (!hvs_offers_open(daemon->offers, slot->channel, &channel, &error)) {
+        note_open_failure(slot, error);
+        tell_manager(daemon);
+        return;
+    }
+    slot->relay = hvs_relay_start(++daemon->last_session, slot->channel, &channel,
+                                  &daemon->settings, on_session_ended, slot, &error);
+    if (slot->relay == NULL) {
+        note_open_failure(slot, error);
+        return;
+    }
+    slot->failed = false;
+    slot->pause = 0;
+    hvs_log_session(HVS_LOG_NOTICE, daemon->last_session, slot->channel, "started");
+    tell_manager(daemon);
+}
+
+static void
+stop_sessions(hvs_daemon *daemon, enum hvs_end_reason reason)
+{
+    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+        if (daemon->slots[i].relay != NULL)
+            hvs_relay_stop(daemon->slots[i].relay, reason);
+}
+
+/* ---- offers ---- */
+
+static void
+on_offered(unsigned channel, gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    hvs_log(HVS_LOG_INFO, "channel %u is offered", channel);
+    if (channel == HVS_CONTROL_CHANNEL) {
+        hvs_control_channel_offered(daemon->control);
+        return;
+    }
+    daemon->slots[channel].offered = true;
+    daemon->slots[channel].failed = false;
+    daemon->slots[channel].pause = 0;
+    daemon->slots[channel].renewed = daemon->slots[channel].relay != NULL;
+    if (daemon->slots[channel].renewed)
+        hvs_relay_stop(daemon->slots[channel].relay, HVS_END_HOST_RESCINDED);
+    else
+        open_slot(&daemon->slots[channel]);
+}
+
+static void
+on_rescinded(unsigned channel, gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    hvs_log(HVS_LOG_INFO, "channel %u was taken back", channel);
+    if (channel == HVS_CONTROL_CHANNEL) {
+        hvs_control_channel_rescinded(daemon->control);
+        return;
+    }
+    daemon->slots[channel].offered = false;
+    daemon->slots[channel].failed = false;
+    g_clear_handle_id(&daemon->slots[channel].timer, g_source_remove);
+    if (daemon->slots[channel].relay != NULL)
+        hvs_relay_stop(daemon->slots[channel].relay, HVS_END_HOST_RESCINDED);
+    tell_manager(daemon);
+}
+
+static void
+on_problem(const char *sentence, gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    g_free(daemon->problem);
+    daemon->problem = g_strdup(sentence);
+    if (sentence != NULL)
+        hvs_log(HVS_LOG_WARNING, "%s", sentence);
+    tell_manager(daemon);
+}
+
+static void
+on_control_changed(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+    enum hvs_control_state state = hvs_control_channel_state(daemon->control)->state;
+
+    /* Without it every data channel is dead, whatever its descriptor says so far. */
+    if (state == HVS_CONTROL_NOT_OFFERED && daemon->control_was != state)
+        stop_sessions(daemon, HVS_END_CONTROL_LOST);
+    daemon->control_was = state;
+    tell_manager(daemon);
+}
+
+static const struct hvs_offers_callbacks offers_callbacks = {
+    .offered = on_offered,
+    .rescinded = on_rescinded,
+    .problem = on_problem,
+};
+
+/* ---- settings and signals ---- */
+
+static gboolean
+load_settings(hvs_daemon *daemon, GError **error)
+{
+    struct hvs_settings settings;
+
+    if (!hvs_config_load(daemon->config, daemon->options.config != NULL, &settings, error))
+        return FALSE;
+    if (daemon->options.log_level != NULL) {
+        enum hvs_log_level level = HVS_LOG_NOTICE;
+
+        if (!hvs_log_level_from_string(daemon->options.log_level, &level)) {
+            g_set_error(error, HVS_CONFIG_ERROR, HVS_CONFIG_ERROR_SETTING,
+                        "--log-level: \"%s\" is not error, warning, notice, info or debug",
+                        daemon->options.log_level);
+            return FALSE;
+        }
+        settings.log_level = level;
+    }
+    daemon->settings = settings;
+    hvs_log_set_level((enum hvs_log_level)settings.log_level);
+    return TRUE;
+}
+
+static gboolean
+on_reload_signal(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+    g_autoptr(GError) error = NULL;
+
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+    if (load_settings(daemon, &error))
+        hvs_log(HVS_LOG_NOTICE, "configuration reloaded; sessions that run keep theirs");
+    else
+        hvs_log(HVS_LOG_ERROR, "%s; the configuration stays as it was", error->message);
+    hvs_offers_rescan(daemon->offers);
+    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+        open_slot(&daemon->slots[i]);
+    sd_notify(0, "READY=1");
+    tell_manager(daemon);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_stop_timeout(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    daemon->stop_timer = 0;
+    hvs_log(HVS_LOG_WARNING, "a session did not end in time");
+    g_main_loop_quit(daemon->loop);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_stop_signal(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    if (daemon->stopping)
+        return G_SOURCE_CONTINUE;
+    daemon->stopping = true;
+    sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
+    hvs_log(HVS_LOG_NOTICE, "stopping");
+    stop_sessions(daemon, HVS_END_STOPPED);
+    if (any_session(daemon))
+        daemon->stop_timer = g_timeout_add(STOP_TIMEOUT, on_stop_timeout, daemon);
+    else
+        g_main_loop_quit(daemon->loop);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_watchdog(gpointer user_data)
+{
+    (void)user_data;
+    sd_notify(0, "WATCHDOG=1");
+    return G_SOURCE_CONTINUE;
+}
+
+static void
+add_sources(hvs_daemon *daemon)
+{
+    uint64_t watchdog = 0;
+
+    daemon->signals[0] = g_unix_signal_add(SIGTERM, on_stop_signal, daemon);
+    daemon->signals[1] = g_unix_signal_add(SIGINT, on_stop_signal, daemon);
+    daemon->signals[2] = g_unix_signal_add(SIGHUP, on_reload_signal, daemon);
+    daemon->signals[3] = g_unix_signal_add(SIGUSR1, on_status_signal, daemon);
+    if (sd_watchdog_enabled(0, &watchdog) > 0)
+        daemon->watchdog = g_timeout_add((guint)(watchdog / 2000), on_watchdog, daemon);
+}
+
+/* ---- life ---- */
+
+hvs_daemon *
+hvs_daemon_new(const struct hvs_daemon_options *options, GError **error)
+{
+    g_autoptr(hvs_daemon) daemon = g_new0(hvs_daemon, 1);
+
+    daemon->options = *options;
+    daemon->config = options->config != NULL ?
+                         g_strdup(options->config) :
+                         hvs_config_default_path(options->roots);
+    daemon->started = hvs_relay_now();
+    daemon->loop = g_main_loop_new(NULL, FALSE);
+    for (unsigned i = 0; i < HVS_CHANNELS; i++)
+        daemon->slots[i] = (struct slot) { .daemon = daemon, .channel = i };
+    if (!load_settings(daemon, error))
+        return NULL;
+    daemon->offers = hvs_offers_new(options->roots, &offers_callbacks, daemon, error);
+    if (daemon->offers == NULL)
+        return NULL;
+    daemon->control = hvs_control_channel_new(daemon->offers, on_control_changed, daemon);
+    return g_steal_pointer(&daemon);
+}
+
+int
+hvs_daemon_run(hvs_daemon *daemon)
+{
+    add_sources(daemon);
+    hvs_log(HVS_LOG_NOTICE, "hvsessiond " HVS_VERSION " started");
+    sd_notify(0, "READY=1");
+    tell_manager(daemon);
+    g_main_loop_run(daemon->loop);
+    return 0;
+}
+
+void
+hvs_daemon_free(hvs_daemon *daemon)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(daemon->signals); i++)
+        g_clear_handle_id(&daemon->signals[i], g_source_remove);
+    g_clear_handle_id(&daemon->watchdog, g_source_remove);
+    g_clear_handle_id(&daemon->stop_timer, g_source_remove);
+    for (unsigned i = 1; i < HVS_CHANNELS; i++) {
+        g_clear_handle_id(&daemon->slots[i].timer, g_source_remove);
+        g_clear_pointer(&daemon->slots[i].relay, hvs_relay_free);
+    }
+    g_clear_pointer(&daemon->control, hvs_control_channel_free);
+    g_clear_pointer(&daemon->offers, hvs_offers_free);
+    g_clear_pointer(&daemon->loop, g_main_loop_unref);
+    g_free(daemon->problem);
+    g_free(daemon->config);
+    g_free(daemon);
+}

@@ -1,0 +1,94 @@
+/* hvsessiond: the Enhanced Session service. */
+#include "daemon.h"
+#include "config.h"
+#include "log.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXIT_USAGE 2
+
+struct options {
+    char    *config;
+    char    *log_level;
+    gboolean version;
+};
+
+static gboolean
+parse_options(int *argc, char ***argv, struct options *options, GError **error)
+{
+    const GOptionEntry entries[] = {
+        { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config,
+          "Read FILE and FILE's conf.d directory instead of /etc/hvsession/hvsession.conf",
+          "FILE" },
+        { "log-level", 'l', 0, G_OPTION_ARG_STRING, &options->log_level,
+          "error, warning, notice, info or debug; goes before the configuration", "LEVEL" },
+        { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit",
+          NULL },
+        { 0 },
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+
+    g_option_context_set_summary(
+        context, "Gives this Hyper-V guest Enhanced Session: relays the host's connections to the\n"
+                 "RDP server of this machine.");
+    g_option_context_set_description(
+        context, "Signals: SIGTERM ends all sessions, SIGHUP reads the configuration again,\n"
+                 "SIGUSR1 writes the status to the log.\n"
+                 "Exit status: 0 stopped, 1 failed, 2 bad option or configuration.\n");
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, argc, argv, error))
+        return FALSE;
+    if (*argc > 1) {
+        g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "unexpected argument: %s",
+                    (*argv)[1]);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static int
+run_daemon(const struct options *options)
+{
+    const struct hvs_roots roots = HVS_ROOTS_SYSTEM;
+    const struct hvs_daemon_options daemon_options = {
+        .config = options->config,
+        .log_level = options->log_level,
+        .roots = &roots,
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(hvs_daemon) daemon = hvs_daemon_new(&daemon_options, &error);
+
+    if (daemon == NULL) {
+        fprintf(stderr, "hvsessiond: %s\n", error->message);
+        return error->domain == HVS_CONFIG_ERROR ? EXIT_USAGE : EXIT_FAILURE;
+    }
+    return hvs_daemon_run(daemon);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options = { 0 };
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    setlocale(LC_ALL, "");
+    /* A peer that has closed its end is told by the call that writes. */
+    signal(SIGPIPE, SIG_IGN);
+    hvs_log_init();
+    if (!parse_options(&argc, &argv, &options, &error)) {
+        fprintf(stderr, "hvsessiond: %s\nTry: hvsessiond --help\n", error->message);
+        status = EXIT_USAGE;
+    } else if (options.version) {
+        puts("hvsessiond " HVS_VERSION);
+        status = EXIT_SUCCESS;
+    } else {
+        status = run_daemon(&options);
+    }
+    g_free(options.config);
+    g_free(options.log_level);
+    return status;
+}

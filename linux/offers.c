@@ -1,0 +1,371 @@
+#include "offers.h"
+
+#include "uio.h"
+
+#include "common/synthrdp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gudev/gudev.h>
+#include <string.h>
+#include <unistd.h>
+#include <uuid/uuid.h>
+
+/* Errno of a probe by a kernel that cannot signal channels without a monitor page (ENOTSUPP, which
+ * is the kernel's own and has no name here). */
+#define KERNEL_ENOTSUPP 524
+/* Devices, drivers and permissions come one after another: what keeps a channel from being used is
+ * told when it has lasted that long, in milliseconds. */
+#define SETTLING_TIME 1000u
+/* A probe that found no memory is tried again that often, in milliseconds. */
+#define MEMORY_RETRY_PAUSE 30000u
+
+struct hvs_offers {
+    const struct hvs_roots            *roots;
+    const struct hvs_offers_callbacks *callbacks;
+    gpointer                           user_data;
+    GUdevClient                       *udev;
+    GSource                           *first_look;
+    GSource                           *next_look; /* on the timer */
+    char                              *problem;
+    bool                               told[HVS_CHANNELS]; /* offered, and not rescinded since */
+    bool                               doubtful[HVS_CHANNELS]; /* told, and gone when opened */
+};
+
+G_DEFINE_QUARK(hvs-offers-error-quark, hvs_offers_error)
+
+static char *
+device_path(const hvs_offers *offers, unsigned channel)
+{
+    const struct hvs_guid instance = hvs_synthrdp_instance(channel);
+    uuid_t bytes;
+    char text[UUID_STR_LEN];
+
+    hvs_guid_to_bytes(&instance, bytes);
+    uuid_unparse_lower(bytes, text);
+    return g_build_filename(offers->roots->sys, "bus/vmbus/devices", text, NULL);
+}
+
+static char *
+driver_path(const hvs_offers *offers, const char *file)
+{
+    return g_build_filename(offers->roots->sys, "bus/vmbus/drivers/" HVS_UIO_DRIVER, file, NULL);
+}
+
+/* One write(), as sysfs wants it. 0 or an errno value. */
+static int
+write_attribute(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int error = 0;
+
+    if (fd < 0)
+        return errno;
+    if (write(fd, text, strlen(text)) < 0)
+        error = errno;
+    if (close(fd) != 0 && error == 0)
+        error = errno;
+    return error;
+}
+
+/* ---- binding ---- */
+
+/* Teaches the driver our two classes. 0, EEXIST included, or an errno value. */
+static int
+add_classes(const hvs_offers *offers)
+{
+    g_autofree char *path = driver_path(offers, "new_id");
+    const struct hvs_guid *classes[] = { &hvs_synthrdp_control_class, &hvs_synthrdp_data_class };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(classes); i++) {
+        char text[UUID_STR_LEN];
+        uuid_t bytes;
+        int error;
+
+        hvs_guid_to_bytes(classes[i], bytes);
+        uuid_unparse_lower(bytes, text);
+        error = write_attribute(path, text);
+        if (error != 0 && error != EEXIST)
+            return error;
+    }
+    return 0;
+}
+
+/* Binds one device; the kernel gives the error of its probe back. */
+static int
+bind_device(const hvs_offers *offers, const char *device)
+{
+    g_autofree char *path = driver_path(offers, "bind");
+    g_autofree char *name = g_path_get_basename(device);
+    int error = write_attribute(path, name);
+
+    return error == EBUSY ? 0 : error; /* bound in the meantime */
+}
+
+static const char *
+binding_problem(int error)
+{
+    switch (error) {
+    case 0:
+        return NULL;
+    case KERNEL_ENOTSUPP:
+        return "this kernel is too old for Enhanced Session over VMBus: install Linux 6.10 or "
+               "later, or use the other transport: Set-VM -VMName NAME "
+               "-EnhancedSessionTransportType HvSocket, on the host";
+    case ENOMEM:
+        return "the kernel has no memory for the channels: give the virtual machine more, or run "
+               "echo 1 > /proc/sys/vm/compact_memory";
+    case EACCES:
+    case EPERM:
+        return "the channels are not bound to the driver " HVS_UIO_DRIVER ", and that takes root: "
+               "systemctl start hvsession-bind.service";
+    case ENOENT:
+        return "the driver " HVS_UIO_DRIVER " is not loaded: modprobe " HVS_UIO_DRIVER
+               " (Ubuntu has it in linux-modules-extra-$(uname -r))";
+    default:
+        return "the driver " HVS_UIO_DRIVER " does not take the channels: see dmesg";
+    }
+}
+
+static void
+set_problem(hvs_offers *offers, const char *problem)
+{
+    if (g_strcmp0(problem, offers->problem) == 0)
+        return;
+    g_free(offers->problem);
+    offers->problem = g_strdup(problem);
+    offers->callbacks->problem(offers->problem, offers->user_data);
+}
+
+/* ---- looking ---- */
+
+static void
+tell(hvs_offers *offers, unsigned channel, bool offered)
+{
+    if (offers->told[channel] == offered)
+        return;
+    offers->told[channel] = offered;
+    offers->doubtful[channel] = false;
+    if (offered)
+        offers->callbacks->offered(channel, offers->user_data);
+    else
+        offers->callbacks->rescinded(channel, offers->user_data);
+}
+
+/* Returns what keeps that channel from being used, 0 if nothing does. */
+static int
+look_at_channel(hvs_offers *offers, unsigned channel)
+{
+    g_autofree char *device = device_path(offers, channel);
+    int error = 0;
+
+    if (!g_file_test(device, G_FILE_TEST_EXISTS)) {
+        tell(offers, channel, false);
+        return 0;
+    }
+    if (!hvs_uio_is_bound(device)) {
+        error = add_classes(offers);
+        if (error == 0)
+            error = bind_device(offers, device);
+    }
+    if (hvs_uio_is_ready(device)) {
+        tell(offers, channel, true);
+        return 0;
+    }
+    return error;
+}
+
+static void
+clear_source(GSource **source)
+{
+    if (*source != NULL) {
+        g_source_destroy(*source);
+        g_source_unref(*source);
+        *source = NULL;
+    }
+}
+
+static gboolean on_next_look(gpointer user_data);
+
+static void
+look_later(hvs_offers *offers, guint pause)
+{
+    gint64 due = g_get_monotonic_time() + (gint64)pause * 1000;
+
+    if (offers->next_look != NULL && g_source_get_ready_time(offers->next_look) <= due)
+        return;
+    clear_source(&offers->next_look);
+    offers->next_look = g_timeout_source_new(pause);
+    g_source_set_callback(offers->next_look, on_next_look, offers, NULL);
+    g_source_attach(offers->next_look, NULL);
+}
+
+/* error: what look_at_channel() found. settled: it has lasted. */
+static void
+note_problem(hvs_offers *offers, int error, bool settled)
+{
+    bool doubts = false;
+
+    for (unsigned i = 0; i < HVS_CHANNELS; i++)
+        doubts |= offers->doubtful[i];
+    if (error == 0 && !doubts)
+        clear_source(&offers->next_look);
+    if (error == 0 || settled)
+        set_problem(offers, binding_problem(error));
+    else
+        look_later(offers, SETTLING_TIME);
+    if (error == ENOMEM)
+        look_later(offers, MEMORY_RETRY_PAUSE);
+}
+
+static void
+look_at_all(hvs_offers *offers, bool settled)
+{
+    g_autofree char *bus = g_build_filename(offers->roots->sys, "bus/vmbus", NULL);
+    int problem = 0;
+
+    if (!g_file_test(bus, G_FILE_TEST_IS_DIR)) {
+        set_problem(offers, "no VMBus: this is not a Hyper-V guest, or its kernel lacks the driver "
+                            "hv_vmbus");
+        return;
+    }
+    for (unsigned i = 0; i < HVS_CHANNELS; i++) {
+        int error = look_at_channel(offers, i);
+
+        if (problem == 0)
+            problem = error;
+    }
+    note_problem(offers, problem, settled);
+}
+
+/* By then all is there that was on its way, or the offer is gone. */
+static gboolean
+on_next_look(gpointer user_data)
+{
+    hvs_offers *offers = user_data;
+
+    clear_source(&offers->next_look);
+    for (unsigned i = 0; i < HVS_CHANNELS; i++)
+        if (offers->doubtful[i])
+            tell(offers, i, false);
+    look_at_all(offers, true);
+    return G_SOURCE_REMOVE;
+}
+
+/* path: of a device on the VMBus. −1: not one of ours. */
+static int
+channel_of(const char *path)
+{
+    g_autofree char *name = g_path_get_basename(path);
+    struct hvs_guid instance;
+    uuid_t bytes;
+
+    if (uuid_parse(name, bytes) != 0)
+        return -1;
+    instance = hvs_guid_from_bytes(bytes);
+    return hvs_synthrdp_channel_of(&instance);
+}
+
+/* The device itself: bound, unbound, gone. */
+static void
+on_device_event(hvs_offers *offers, const char *action, int channel)
+{
+    bool removed = g_str_equal(action, "remove");
+
+    if (removed || g_str_equal(action, "unbind"))
+        tell(offers, (unsigned)channel, false);
+    /* A new offer of the same channel may be there already: its own events follow. */
+    if (removed || !g_str_equal(action, "unbind"))
+        look_at_all(offers, false);
+}
+
+/* The bus, its driver and our devices come and go in any order. */
+static void
+on_uevent(GUdevClient *client, const char *action, GUdevDevice *device, gpointer user_data)
+{
+    hvs_offers *offers = user_data;
+    const char *path = g_udev_device_get_sysfs_path(device);
+    const char *subsystem = g_udev_device_get_subsystem(device);
+
+    (void)client;
+    if (g_strcmp0(subsystem, "vmbus") == 0 && channel_of(path) >= 0) {
+        on_device_event(offers, action, channel_of(path));
+    } else if (g_strcmp0(subsystem, "channels") == 0) {
+        /* DEVICE/channels/ID */
+        g_autofree char *channels = g_path_get_dirname(path);
+        g_autofree char *parent = g_path_get_dirname(channels);
+
+        if (channel_of(parent) >= 0 && !g_str_equal(action, "remove"))
+            look_at_all(offers, false);
+    } else if (g_strcmp0(subsystem, "vmbus") != 0 || offers->problem != NULL) {
+        look_at_all(offers, false);
+    }
+}
+
+static gboolean
+on_first_look(gpointer user_data)
+{
+    hvs_offers *offers = user_data;
+
+    clear_source(&offers->first_look);
+    look_at_all(offers, false);
+    return G_SOURCE_REMOVE;
+}
+
+hvs_offers *
+hvs_offers_new(const struct hvs_roots *roots, const struct hvs_offers_callbacks *callbacks,
+               gpointer user_data, GError **error)
+{
+    static const char *const subsystems[] = { "vmbus", "channels", "drivers", "module", NULL };
+    hvs_offers *offers = g_new0(hvs_offers, 1);
+
+    (void)error;
+    offers->roots = roots;
+    offers->callbacks = callbacks;
+    offers->user_data = user_data;
+    /* Watching begins before looking: nothing is missed in between. */
+    offers->udev = g_udev_client_new(subsystems);
+    g_signal_connect(offers->udev, "uevent", G_CALLBACK(on_uevent), offers);
+    offers->first_look = g_idle_source_new();
+    g_source_set_callback(offers->first_look, on_first_look, offers, NULL);
+    g_source_attach(offers->first_look, NULL);
+    return offers;
+}
+
+void
+hvs_offers_free(hvs_offers *offers)
+{
+    clear_source(&offers->first_look);
+    clear_source(&offers->next_look);
+    g_signal_handlers_disconnect_by_data(offers->udev, offers);
+    g_object_unref(offers->udev);
+    g_free(offers->problem);
+    g_free(offers);
+}
+
+gboolean
+hvs_offers_open(hvs_offers *offers, unsigned channel_number, struct hvs_channel *channel,
+                GError **error)
+{
+    g_autofree char *device = device_path(offers, channel_number);
+    g_autoptr(GError) local_error = NULL;
+
+    if (!hvs_uio_is_ready(device))
+        g_set_error(&local_error, HVS_OFFERS_ERROR, HVS_OFFERS_ERROR_GONE,
+                    "channel %u: the host has taken it back", channel_number);
+    else if (hvs_uio_open(offers->roots, device, channel, &local_error))
+        return TRUE;
+    if (g_error_matches(local_error, HVS_OFFERS_ERROR, HVS_OFFERS_ERROR_GONE)) {
+        /* Its removal is told by udev as a rule; should it stay, it has to be offered again. */
+        offers->doubtful[channel_number] = offers->told[channel_number];
+        look_later(offers, SETTLING_TIME);
+    }
+    g_propagate_error(error, g_steal_pointer(&local_error));
+    return FALSE;
+}
+
+void
+hvs_offers_rescan(hvs_offers *offers)
+{
+    look_at_all(offers, true);
+}

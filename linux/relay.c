@@ -1,0 +1,859 @@
+#include "relay.h"
+
+#include "log.h"
+#include "pipe.h"
+#include "server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* After the server has ended its stream and the host has read everything, the host gets that long
+ * to end the session itself, counted from the last byte either way, in milliseconds. */
+#define CLOSING_IDLE_TIMEOUT 2000u
+/* A busy relay looks at its descriptors at least once in so many rounds. */
+#define BUSY_ROUNDS 16u
+/* Bytes of a refused PDU that go to the log. */
+#define HEXDUMP_MAX 64u
+
+struct hvs_relay {
+    /* Shared with other threads. */
+    GMutex             lock;
+    struct hvs_session published; /* lock */
+    gint               stop_reason;
+    int                stop_fd; /* eventfd */
+
+    /* The thread's own. */
+    struct hvs_session     session;
+    struct hvs_channel     channel;
+    struct hvs_pipe_reader reader;
+    struct hvs_negotiation negotiation;
+    struct hvs_settings    settings;
+    int                    server;
+    bool                   server_readable; /* no read has come back empty since poll() said so */
+    bool                   server_writable; /* likewise for writes */
+    bool                   server_ended;    /* its end of stream was read */
+    bool                   server_deaf;     /* nothing more is sent to it */
+    bool                   host_ended_first;
+    bool                   host_told;       /* our end of stream is in the ring */
+    bool                   room_wanted;     /* the ring to the host is too full to go on */
+    bool                   held[HVS_DIRECTIONS]; /* the negotiation waits for the other side */
+    uint64_t               request_deadline;     /* 0: no byte of the request has come yet */
+    uint64_t               last_progress;
+    uint32_t               host_read_index; /* of the ring to the host, when last looked at */
+
+    GThread        *thread;
+    hvs_relay_ended ended;
+    gpointer        user_data;
+    GSource        *ended_source; /* lock */
+};
+
+uint64_t
+hvs_relay_now(void)
+{
+    return (uint64_t)g_get_monotonic_time() / 1000;
+}
+
+static void
+publish(hvs_relay *relay)
+{
+    relay->session.counters.packets_from_host = relay->reader.packets;
+    relay->session.negotiation = relay->negotiation.facts;
+    g_mutex_lock(&relay->lock);
+    relay->published = relay->session;
+    g_mutex_unlock(&relay->lock);
+}
+
+static bool
+is_over(const hvs_relay *relay)
+{
+    return relay->session.reason != HVS_END_NONE;
+}
+
+/* Every function of the thread that ends the session does it here; returns false for its caller. */
+static bool
+end(hvs_relay *relay, enum hvs_end_reason reason, const char *detail)
+{
+    hvs_session_end(&relay->session, reason, detail, hvs_relay_now());
+    return false;
+}
+
+static bool
+end_errno(hvs_relay *relay, enum hvs_end_reason reason, const char *what, int error)
+{
+    g_autofree char *detail = g_strdup_printf("%s: %s", what, g_strerror(error));
+
+    return end(relay, reason, detail);
+}
+
+static bool
+end_pipe(hvs_relay *relay, enum hvs_pipe_result result)
+{
+    g_autofree char *detail = NULL;
+
+    if (result != HVS_PIPE_PROTOCOL)
+        return end(relay, HVS_END_RING_CORRUPT, NULL);
+    detail = g_strdup_printf("%s (0x%x)", relay->reader.complaint, relay->reader.complaint_value);
+    return end(relay, HVS_END_PIPE_PROTOCOL, detail);
+}
+
+static bool
+end_negotiation(hvs_relay *relay)
+{
+    const struct hvs_negotiation *negotiation = &relay->negotiation;
+    char dump[512];
+    struct hvs_text text;
+    size_t length;
+    const uint8_t *pdu = hvs_negotiation_failed_pdu(negotiation, &length);
+
+    relay->session.negotiation_error = negotiation->error;
+    hvs_text_init(&text, dump, sizeof(dump));
+    hvs_text_add_hexdump(&text, pdu, MIN(length, HEXDUMP_MAX));
+    hvs_log_session(HVS_LOG_WARNING, relay->session.id, relay->session.channel,
+                    "refused a PDU of the %s: %s; its first bytes:\n%s",
+                    negotiation->error_direction == HVS_FROM_CLIENT ? "client" : "server",
+                    hvs_negotiation_error_to_string(negotiation->error), dump);
+    return end(relay, hvs_session_reason_of(negotiation),
+               hvs_negotiation_error_to_string(negotiation->error));
+}
+
+/* ---- the channel ---- */
+
+static bool
+signal_host(hvs_relay *relay)
+{
+    relay->session.counters.signals_sent++;
+    if (hvs_channel_signal(&relay->channel))
+        return true;
+    return end(relay, HVS_END_HOST_RESCINDED, NULL);
+}
+
+/* What poll() said about the channel's descriptor. False: the session is over, and the rings must
+ * not be touched any more. */
+static bool
+handle_channel_events(hvs_relay *relay, short revents)
+{
+    if (revents & (POLLERR | POLLHUP | POLLNVAL))
+        return end(relay, HVS_END_HOST_RESCINDED, NULL);
+    if (!(revents & POLLIN))
+        return true;
+    switch (hvs_channel_take_signal(&relay->channel)) {
+    case HVS_CHANNEL_GONE:
+        return end(relay, HVS_END_HOST_RESCINDED, NULL);
+    case HVS_CHANNEL_BROKEN:
+        return end_errno(relay, HVS_END_CHANNEL_ERROR, "reading the channel", errno);
+    default:
+        return true;
+    }
+}
+
+static bool
+handle_stop(hvs_relay *relay)
+{
+    return end(relay, (enum hvs_end_reason)g_atomic_int_get(&relay->stop_reason), NULL);
+}
+
+/* ---- host → server ---- */
+
+/* Gives gathered bytes to the negotiation; how many it took is consumed from the ring. */
+static enum hvs_negotiation_result
+feed_from_ring(hvs_relay *relay, const struct iovec *pieces, unsigned count)
+{
+    enum hvs_negotiation_result result = HVS_NEGOTIATION_MORE;
+    size_t taken_in_all = 0;
+
+    for (unsigned i = 0; i < count && result == HVS_NEGOTIATION_MORE; i++) {
+        size_t taken = 0;
+
+        result = hvs_negotiation_feed(&relay->negotiation, HVS_FROM_CLIENT, pieces[i].iov_base,
+                                      pieces[i].iov_len, &taken);
+        taken_in_all += taken;
+    }
+    relay->session.counters.bytes_to_server += taken_in_all;
+    if (taken_in_all > 0 && hvs_pipe_consume(&relay->reader, taken_in_all))
+        signal_host(relay);
+    return result;
+}
+
+/* The send side of the server's socket is closed to us: what the host still sends is not read any
+ * more, what the server has sent still is. */
+static void
+give_up_sending(hvs_relay *relay)
+{
+    relay->server_deaf = true;
+    relay->server_readable = true;
+    hvs_session_advance(&relay->session, HVS_SESSION_CLOSING);
+}
+
+/* Returns the bytes sent, 0 if the socket takes nothing now or any more. */
+static size_t
+send_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count, size_t wanted)
+{
+    struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
+    ssize_t sent;
+
+    do
+        sent = sendmsg(relay->server, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN) {
+        give_up_sending(relay);
+        return 0;
+    }
+    if (sent < (ssize_t)wanted) {
+        relay->server_writable = false;
+        relay->session.counters.socket_full++;
+    }
+    return sent < 0 ? 0 : (size_t)sent;
+}
+
+/* The host has ended its stream and the server has got all of it. */
+static bool
+pass_on_end_of_host(hvs_relay *relay)
+{
+    if (hvs_pipe_consume(&relay->reader, 0) && !signal_host(relay))
+        return false;
+    if (shutdown(relay->server, SHUT_WR) != 0 && errno != ENOTCONN)
+        return end_errno(relay, HVS_END_SERVER_ERROR, "ending the stream to the server", errno);
+    relay->server_deaf = true;
+    relay->host_ended_first = !relay->server_ended;
+    hvs_session_advance(&relay->session, HVS_SESSION_CLOSING);
+    return true;
+}
+
+/* While the negotiation is on: its output first, then more input. True: something moved. */
+static bool
+negotiate_to_server(hvs_relay *relay)
+{
+    struct iovec pieces[HVS_PIPE_PIECES];
+    enum hvs_pipe_result result;
+    const uint8_t *output;
+    unsigned count;
+    size_t length, sent;
+
+    output = hvs_negotiation_output(&relay->negotiation, HVS_FROM_CLIENT, &length);
+    if (length > 0) {
+        struct iovec piece = { .iov_base = (void *)(uintptr_t)output, .iov_len = length };
+
+        sent = send_pieces(relay, &piece, 1, length);
+        hvs_negotiation_take_output(&relay->negotiation, HVS_FROM_CLIENT, sent);
+        return sent > 0;
+    }
+    result = hvs_pipe_gather(&relay->reader, HVS_NEGOTIATION_PDU_MAX, pieces, &count);
+    if (result == HVS_PIPE_END)
+        return pass_on_end_of_host(relay);
+    if (result != HVS_PIPE_OK)
+        return result == HVS_PIPE_EMPTY ? false : end_pipe(relay, result);
+    switch (feed_from_ring(relay, pieces, count)) {
+    case HVS_NEGOTIATION_HOLD:
+        relay->held[HVS_FROM_CLIENT] = true;
+        return false;
+    case HVS_NEGOTIATION_FAILED:
+        return end_negotiation(relay);
+    default:
+        return true;
+    }
+}
+
+static bool
+pump_to_server(hvs_relay *relay)
+{
+    struct iovec pieces[HVS_PIPE_PIECES];
+    enum hvs_pipe_result result;
+    unsigned count;
+    size_t sent, wanted = 0;
+
+    if (relay->server_deaf || !relay->server_writable || relay->held[HVS_FROM_CLIENT])
+        return false;
+    if (!hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_CLIENT))
+        return negotiate_to_server(relay);
+
+    /* Half the ring a call: the host fills one half while the server gets the other. */
+    result = hvs_pipe_gather(&relay->reader, relay->channel.in.size / 2, pieces, &count);
+    if (result == HVS_PIPE_END)
+        return pass_on_end_of_host(relay);
+    if (result != HVS_PIPE_OK)
+        return result == HVS_PIPE_EMPTY ? false : end_pipe(relay, result);
+    for (unsigned i = 0; i < count; i++)
+        wanted += pieces[i].iov_len;
+    sent = send_pieces(relay, pieces, count, wanted);
+    if (sent == 0)
+        return false;
+    relay->session.counters.bytes_to_server += sent;
+    return !hvs_pipe_consume(&relay->reader, sent) || signal_host(relay);
+}
+
+/* ---- server → host ---- */
+
+/* read() said that nothing more will come. */
+static bool
+note_end_of_server(hvs_relay *relay, int error)
+{
+    relay->server_ended = true;
+    relay->server_deaf |= error != 0;
+    hvs_session_advance(&relay->session, HVS_SESSION_CLOSING);
+    if (error != 0)
+        g_snprintf(relay->session.detail, sizeof(relay->session.detail), "reading from %s: %s",
+                   relay->session.server, g_strerror(error));
+    return true;
+}
+
+/* Tells the result of a recv() call apart. True with *received > 0: data. True with 0: the stream
+ * has ended. False: nothing there now. */
+static bool
+judge_received(hvs_relay *relay, ssize_t received, size_t wanted)
+{
+    if (received < 0 && errno == EINTR)
+        return false;
+    if (received < 0 && errno == EAGAIN) {
+        relay->server_readable = false;
+        return false;
+    }
+    if (received <= 0)
+        return note_end_of_server(relay, received < 0 ? errno : 0);
+    /* A stream socket that gives less than it was asked for is empty. */
+    if ((size_t)received < wanted)
+        relay->server_readable = false;
+    return true;
+}
+
+/* The ring has no room for what comes next: asks the host to tell. True: there is room after all.
+ */
+static bool
+want_room(hvs_relay *relay, uint32_t bytes)
+{
+    switch (hvs_ring_want_room(&relay->channel.out, bytes)) {
+    case HVS_RING_OK:
+        return true;
+    case HVS_RING_FULL:
+        relay->room_wanted = true;
+        relay->session.counters.ring_full++;
+        return false;
+    default:
+        return end(relay, HVS_END_RING_CORRUPT, NULL);
+    }
+}
+
+static bool
+write_packet(hvs_relay *relay, const void *data, uint32_t length)
+{
+    bool signal;
+
+    do {
+        switch (hvs_pipe_write(&relay->channel.out, data, length, &signal)) {
+        case HVS_PIPE_OK:
+            relay->session.counters.packets_to_host++;
+            relay->session.counters.bytes_to_host += length;
+            return !signal || signal_host(relay);
+        case HVS_PIPE_FULL:
+            break;
+        default:
+            return end(relay, HVS_END_RING_CORRUPT, NULL);
+        }
+    } while (want_room(relay, hvs_ring_packet_size(HVS_PIPE_HEADER_SIZE + length)));
+    return false;
+}
+
+static bool
+negotiate_to_host(hvs_relay *relay)
+{
+    uint8_t buffer[HVS_NEGOTIATION_PDU_MAX];
+    enum hvs_negotiation_result result;
+    const uint8_t *output;
+    size_t length, taken = 0;
+    ssize_t received;
+
+    output = hvs_negotiation_output(&relay->negotiation, HVS_FROM_SERVER, &length);
+    if (length > 0) {
+        length = MIN(length, HVS_PIPE_DATA_MAX);
+        if (!write_packet(relay, output, (uint32_t)length))
+            return false;
+        hvs_negotiation_take_output(&relay->negotiation, HVS_FROM_SERVER, length);
+        return true;
+    }
+    if (!relay->server_readable)
+        return false;
+    /* What belongs to the next PDU or to the stream behind stays in the socket. */
+    received = recv(relay->server, buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT);
+    if (!judge_received(relay, received, sizeof(buffer)) || received <= 0)
+        return relay->server_ended;
+    result = hvs_negotiation_feed(&relay->negotiation, HVS_FROM_SERVER, buffer, (size_t)received,
+                                  &taken);
+    if (taken < (size_t)received)
+        relay->server_readable = true;
+    if (taken > 0 && recv(relay->server, buffer, taken, MSG_DONTWAIT) != (ssize_t)taken)
+        return end_errno(relay, HVS_END_SERVER_ERROR, "reading from the server", errno);
+    if (result == HVS_NEGOTIATION_FAILED)
+        return end_negotiation(relay);
+    relay->held[HVS_FROM_SERVER] = result == HVS_NEGOTIATION_HOLD;
+    return result != HVS_NEGOTIATION_HOLD;
+}
+
+static bool
+pump_to_host(hvs_relay *relay)
+{
+    struct iovec pieces[HVS_PIPE_PIECES];
+    struct msghdr message = { .msg_iov = pieces };
+    uint32_t half = relay->channel.out.size / 16 * 8;
+    enum hvs_pipe_result result;
+    unsigned count, packets;
+    size_t wanted;
+    ssize_t received;
+    bool signal;
+
+    if (relay->server_ended || relay->held[HVS_FROM_SERVER] || relay->room_wanted)
+        return false;
+    if (!hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_SERVER))
+        return negotiate_to_host(relay);
+    if (!relay->server_readable)
+        return false;
+
+    result = hvs_pipe_reserve(&relay->channel.out, half, pieces, &count, &wanted);
+    if (result == HVS_PIPE_CORRUPT)
+        return end(relay, HVS_END_RING_CORRUPT, NULL);
+    /* Small pieces at a time would cost a signal each. */
+    if (wanted < half / 2)
+        return want_room(relay, half);
+    message.msg_iovlen = count;
+    received = recvmsg(relay->server, &message, MSG_DONTWAIT);
+    if (!judge_received(relay, received, wanted))
+        return false;
+    if (received <= 0)
+        return true;
+    signal = hvs_pipe_publish(&relay->channel.out, (size_t)received, &packets);
+    relay->session.counters.bytes_to_host += (uint64_t)received;
+    relay->session.counters.packets_to_host += packets;
+    return !signal || signal_host(relay);
+}
+
+/* ---- closing ---- */
+
+static enum hvs_end_reason
+closing_reason(const hvs_relay *relay)
+{
+    if (relay->negotiation.facts.failure_code != 0)
+        return HVS_END_SERVER_REFUSED;
+    if (relay->host_ended_first)
+        return HVS_END_HOST_CLOSED;
+    return relay->session.detail[0] != '\0' ? HVS_END_SERVER_ERROR : HVS_END_SERVER_CLOSED;
+}
+
+static bool
+end_closing(hvs_relay *relay)
+{
+    enum hvs_end_reason reason = closing_reason(relay);
+    uint32_t code = relay->negotiation.facts.failure_code;
+    g_autofree char *detail =
+        code != 0 ? g_strdup(hvs_negotiation_failure_to_string(code)) :
+                    g_strdup(relay->session.detail);
+
+    return end(relay, reason, detail[0] != '\0' ? detail : NULL);
+}
+
+/* The server has ended: tells the host, sees to it that the host reads everything, and gives it a
+ * moment to end its own stream. False: over, or nothing to do but wait. */
+static bool
+close_down(hvs_relay *relay)
+{
+    if (!relay->server_ended || relay->room_wanted)
+        return false;
+    if (!hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_SERVER)) {
+        size_t length;
+
+        /* Output that is still due is written first; half a PDU is nobody's. */
+        hvs_negotiation_output(&relay->negotiation, HVS_FROM_SERVER, &length);
+        if (length > 0)
+            return negotiate_to_host(relay);
+    }
+    if (!relay->host_told) {
+        relay->host_told = write_packet(relay, NULL, 0);
+        return relay->host_told;
+    }
+    switch (hvs_ring_want_drained(&relay->channel.out)) {
+    case HVS_RING_OK:
+        /* All is delivered; if the server takes nothing any more either, this is the end. */
+        return relay->server_deaf ? end_closing(relay) : false;
+    case HVS_RING_FULL:
+        return false;
+    default:
+        return end(relay, HVS_END_RING_CORRUPT, NULL);
+    }
+}
+
+static bool
+host_has_read_something(hvs_relay *relay)
+{
+    uint32_t before = relay->host_read_index;
+
+    relay->host_read_index =
+        atomic_load_explicit(&relay->channel.out.header->read_index, memory_order_relaxed);
+    return relay->host_read_index != before;
+}
+
+/* ---- waiting ---- */
+
+/* Input of the host is of use only if it can go somewhere. */
+static bool
+wants_host(const hvs_relay *relay)
+{
+    return relay->reader.bytes == 0 && !relay->reader.ended && !relay->server_deaf &&
+           relay->server_writable && !relay->held[HVS_FROM_CLIENT];
+}
+
+static short
+server_events(hvs_relay *relay)
+{
+    short events = 0;
+
+    if (!relay->server_ended && !relay->room_wanted && !relay->held[HVS_FROM_SERVER])
+        events |= POLLIN;
+    if (!relay->server_deaf && !relay->server_writable)
+        events |= POLLOUT;
+    return events;
+}
+
+/* Polls once. wants: watch the channel for signals, too, not for its end only. False: over. */
+static bool
+poll_all(hvs_relay *relay, bool wants, short events, int timeout)
+{
+    struct pollfd fds[3] = {
+        { .fd = relay->channel.fd, .events = wants ? POLLIN : 0 },
+        { .fd = relay->stop_fd, .events = POLLIN },
+        { .fd = events != 0 ? relay->server : -1, .events = events },
+    };
+    int ready = poll(fds, G_N_ELEMENTS(fds), timeout);
+
+    if (ready < 0 && errno != EINTR)
+        return end_errno(relay, HVS_END_CHANNEL_ERROR, "waiting", errno);
+    if (ready <= 0)
+        return true;
+    if (fds[1].revents != 0)
+        return handle_stop(relay);
+    if (!handle_channel_events(relay, fds[0].revents))
+        return false;
+    if (fds[0].revents & POLLIN)
+        relay->room_wanted = false;
+    if (fds[2].revents & (POLLIN | POLLERR | POLLHUP))
+        relay->server_readable = true;
+    if (fds[2].revents & (POLLOUT | POLLERR | POLLHUP))
+        relay->server_writable = true;
+    return true;
+}
+
+/* Milliseconds until something is due, −1 if nothing is. False: it is due now, and was done. */
+static bool
+time_until_due(hvs_relay *relay, int *timeout)
+{
+    uint64_t now;
+
+    *timeout = -1;
+    if (!relay->host_told)
+        return true;
+    now = hvs_relay_now();
+    if (now < relay->last_progress + CLOSING_IDLE_TIMEOUT) {
+        *timeout = (int)(relay->last_progress + CLOSING_IDLE_TIMEOUT - now);
+        return true;
+    }
+    if (!host_has_read_something(relay))
+        return end_closing(relay);
+    relay->last_progress = now;
+    *timeout = CLOSING_IDLE_TIMEOUT;
+    return true;
+}
+
+/* Nothing could be moved: sleeps until something can. */
+static void
+wait_for_events(hvs_relay *relay)
+{
+    bool host = wants_host(relay);
+    bool room = relay->room_wanted || relay->host_told;
+    int timeout;
+
+    if (host && !hvs_ring_prepare_to_wait(&relay->channel.in))
+        return;
+    if (!time_until_due(relay, &timeout))
+        return;
+    publish(relay);
+    if (poll_all(relay, host || room, server_events(relay), timeout)) {
+        relay->session.counters.wakeups++;
+        if (host)
+            hvs_ring_mask(&relay->channel.in);
+    }
+}
+
+/* ---- the life of a session ---- */
+
+/* Until the whole Connection Request is there. */
+static bool
+read_request(hvs_relay *relay)
+{
+    struct iovec pieces[HVS_PIPE_PIECES];
+    enum hvs_negotiation_result fed = HVS_NEGOTIATION_MORE;
+    enum hvs_pipe_result result;
+    unsigned count;
+
+    for (;;) {
+        uint64_t now = hvs_relay_now();
+
+        result = hvs_pipe_gather(&relay->reader, HVS_NEGOTIATION_PDU_MAX, pieces, &count);
+        if (result == HVS_PIPE_END)
+            return end(relay, HVS_END_HOST_CLOSED, "before a complete connection request");
+        if (result == HVS_PIPE_OK) {
+            fed = feed_from_ring(relay, pieces, count);
+            if (relay->request_deadline == 0)
+                relay->request_deadline = now + HVS_SESSION_REQUEST_TIMEOUT;
+        } else if (result != HVS_PIPE_EMPTY) {
+            return end_pipe(relay, result);
+        }
+        if (is_over(relay))
+            return false;
+        if (fed == HVS_NEGOTIATION_FAILED)
+            return end_negotiation(relay);
+        if (fed != HVS_NEGOTIATION_MORE)
+            return true;
+        if (relay->request_deadline != 0 && now >= relay->request_deadline)
+            return end(relay, HVS_END_REQUEST_TIMEOUT, NULL);
+        if (hvs_ring_prepare_to_wait(&relay->channel.in)) {
+            int timeout = relay->request_deadline == 0 ? -1 : (int)(relay->request_deadline - now);
+
+            publish(relay);
+            if (!poll_all(relay, true, 0, timeout))
+                return false;
+            relay->session.counters.wakeups++;
+        }
+    }
+}
+
+struct connecting {
+    hvs_relay    *relay;
+    GCancellable *cancellable;
+};
+
+static gboolean
+on_channel_while_connecting(int fd, GIOCondition condition, gpointer user_data)
+{
+    struct connecting *connecting = user_data;
+
+    (void)fd;
+    /* GIOCondition has the values of poll(). What the host sends is read later. */
+    if (handle_channel_events(connecting->relay, (short)condition))
+        return G_SOURCE_CONTINUE;
+    g_cancellable_cancel(connecting->cancellable);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_stop_while_connecting(int fd, GIOCondition condition, gpointer user_data)
+{
+    struct connecting *connecting = user_data;
+
+    (void)fd;
+    (void)condition;
+    handle_stop(connecting->relay);
+    g_cancellable_cancel(connecting->cancellable);
+    return G_SOURCE_REMOVE;
+}
+
+static bool
+connect_to_server(hvs_relay *relay)
+{
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    g_autoptr(GError) error = NULL;
+    struct connecting connecting = { relay, cancellable };
+    const struct hvs_server_watch watches[] = {
+        { relay->channel.fd, on_channel_while_connecting },
+        { relay->stop_fd, on_stop_while_connecting },
+    };
+    struct hvs_text name;
+    unsigned which;
+
+    hvs_session_advance(&relay->session, HVS_SESSION_CONNECTING);
+    publish(relay);
+    relay->server = hvs_server_connect(relay->settings.servers, relay->settings.server_count,
+                                       relay->settings.server_timeout, watches,
+                                       G_N_ELEMENTS(watches), &connecting, cancellable, &which,
+                                       &error);
+    if (is_over(relay))
+        return false;
+    if (relay->server < 0)
+        return end(relay, HVS_END_SERVER_UNREACHABLE, error->message);
+    hvs_text_init(&name, relay->session.server, sizeof(relay->session.server));
+    hvs_server_address_print(&relay->settings.servers[which], &name);
+    hvs_log_session(HVS_LOG_INFO, relay->session.id, relay->session.channel, "connected to %s",
+                    relay->session.server);
+    return true;
+}
+
+static void
+note_stage(hvs_relay *relay)
+{
+    const struct hvs_negotiation_facts *facts = &relay->negotiation.facts;
+    char requested[64], selected[64];
+
+    if (relay->session.state != HVS_SESSION_NEGOTIATING ||
+        !hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_CLIENT) ||
+        !hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_SERVER))
+        return;
+    hvs_session_advance(&relay->session, HVS_SESSION_ACTIVE);
+    hvs_log_session(HVS_LOG_INFO, relay->session.id, relay->session.channel,
+                    "active: client asked for %s, server chose %s, %s",
+                    hvs_protocols_to_string(facts->requested_protocols, requested,
+                                            sizeof(requested)),
+                    hvs_protocols_to_string(facts->selected_protocol, selected, sizeof(selected)),
+                    relay->negotiation.reply == HVS_REPLY_MIRROR ? "reply mirrored" :
+                                                                   "reply passed through");
+}
+
+/* Both directions until the session is over. */
+static void
+move_bytes(hvs_relay *relay)
+{
+    unsigned busy = 0;
+
+    relay->server_readable = relay->server_writable = true;
+    hvs_session_advance(&relay->session, HVS_SESSION_NEGOTIATING);
+    while (!is_over(relay)) {
+        bool moved = pump_to_server(relay);
+
+        if (!is_over(relay))
+            moved |= pump_to_host(relay);
+        if (!is_over(relay))
+            moved |= close_down(relay);
+        if (is_over(relay))
+            return;
+        if (moved) {
+            /* What one direction did may be what the other has waited for. */
+            relay->held[HVS_FROM_CLIENT] = relay->held[HVS_FROM_SERVER] = false;
+            note_stage(relay);
+            if (relay->host_told)
+                relay->last_progress = hvs_relay_now();
+            if (++busy < BUSY_ROUNDS)
+                continue;
+            publish(relay);
+            poll_all(relay, relay->room_wanted, server_events(relay), 0);
+        } else {
+            wait_for_events(relay);
+        }
+        busy = 0;
+    }
+}
+
+static gboolean
+tell_ended(gpointer user_data)
+{
+    hvs_relay *relay = user_data;
+
+    g_mutex_lock(&relay->lock);
+    g_clear_pointer(&relay->ended_source, g_source_unref);
+    g_mutex_unlock(&relay->lock);
+    relay->ended(relay, relay->user_data);
+    return G_SOURCE_REMOVE;
+}
+
+static gpointer
+run(gpointer user_data)
+{
+    hvs_relay *relay = user_data;
+
+    if (read_request(relay) && connect_to_server(relay))
+        move_bytes(relay);
+    if (relay->server >= 0)
+        close(relay->server);
+    relay->server = -1;
+    hvs_channel_close(&relay->channel);
+    publish(relay);
+
+    g_mutex_lock(&relay->lock);
+    relay->ended_source = g_idle_source_new();
+    g_source_set_priority(relay->ended_source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(relay->ended_source, tell_ended, relay, NULL);
+    g_source_attach(relay->ended_source, NULL);
+    g_mutex_unlock(&relay->lock);
+    return NULL;
+}
+
+static void
+free_relay(hvs_relay *relay)
+{
+    hvs_channel_close(&relay->channel);
+    if (relay->stop_fd >= 0)
+        close(relay->stop_fd);
+    g_mutex_clear(&relay->lock);
+    g_free(relay);
+}
+
+static enum hvs_reply_mode
+reply_mode(const struct hvs_settings *settings)
+{
+    /* Terminal Services speak standard RDP encryption, Linux servers need none: hence what auto
+     * means here. */
+    return settings->negotiation_reply == HVS_REPLY_SETTING_PASSTHROUGH ? HVS_REPLY_PASSTHROUGH :
+                                                                          HVS_REPLY_MIRROR;
+}
+
+hvs_relay *
+hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_channel *channel,
+                const struct hvs_settings *settings, hvs_relay_ended ended, gpointer user_data,
+                GError **error)
+{
+    hvs_relay *relay = g_new0(hvs_relay, 1);
+    g_autofree char *name = g_strdup_printf("session-%u", id);
+
+    g_mutex_init(&relay->lock);
+    relay->channel = *channel;
+    *channel = (struct hvs_channel) { .fd = -1 };
+    relay->settings = *settings;
+    relay->ended = ended;
+    relay->user_data = user_data;
+    relay->server = -1;
+    hvs_session_init(&relay->session, id, channel_number, hvs_relay_now());
+    hvs_negotiation_init(&relay->negotiation, reply_mode(settings), HVS_PROTOCOL_RDP);
+    hvs_pipe_reader_init(&relay->reader, &relay->channel.in);
+    publish(relay);
+    relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (relay->stop_fd < 0) {
+        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "eventfd: %s",
+                    g_strerror(errno));
+        free_relay(relay);
+        return NULL;
+    }
+    relay->thread = g_thread_try_new(name, run, relay, error);
+    if (relay->thread == NULL) {
+        free_relay(relay);
+        return NULL;
+    }
+    return relay;
+}
+
+void
+hvs_relay_stop(hvs_relay *relay, enum hvs_end_reason reason)
+{
+    const uint64_t one = 1;
+
+    g_atomic_int_compare_and_exchange(&relay->stop_reason, HVS_END_NONE, (gint)reason);
+    /* A counter cannot be full here, and a session that has ended does not mind. */
+    if (write(relay->stop_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+        g_warn_if_reached();
+}
+
+void
+hvs_relay_snapshot(hvs_relay *relay, struct hvs_session *session)
+{
+    g_mutex_lock(&relay->lock);
+    *session = relay->published;
+    g_mutex_unlock(&relay->lock);
+}
+
+void
+hvs_relay_free(hvs_relay *relay)
+{
+    hvs_relay_stop(relay, HVS_END_STOPPED);
+    g_thread_join(relay->thread);
+    if (relay->ended_source != NULL) {
+        g_source_destroy(relay->ended_source);
+        g_source_unref(relay->ended_source);
+    }
+    free_relay(relay);
+}

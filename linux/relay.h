@@ -1,0 +1,38 @@
+/* One Enhanced Session: a VMBus data channel relayed to the guest's RDP server, in a thread of its
+ * own.
+ *
+ * The thread waits for the Connection Request, connects to the server, takes part in the
+ * negotiation (common/x224.h) and then moves bytes both ways, straight from and to the ring, until
+ * either side ends. It sleeps in poll() without a time-out unless something is due.
+ */
+#ifndef HVS_LINUX_RELAY_H
+#define HVS_LINUX_RELAY_H
+
+#include "channel.h"
+
+#include "common/session.h"
+#include "common/settings.h"
+
+typedef struct hvs_relay hvs_relay;
+
+/* Called once in the default main context when the session has ended; the channel is closed. The
+ * relay is the callee's to free. */
+typedef void (*hvs_relay_ended)(hvs_relay *relay, gpointer user_data);
+
+/* Takes the channel over, also on failure. settings are copied. NULL: no thread or descriptor to be
+ * had. */
+hvs_relay *hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_channel *channel,
+                           const struct hvs_settings *settings, hvs_relay_ended ended,
+                           gpointer user_data, GError **error);
+/* Ends the session soon, with that reason unless it has one already. Any thread. */
+void hvs_relay_stop(hvs_relay *relay, enum hvs_end_reason reason);
+/* Where the session stands, a copy. Any thread. */
+void hvs_relay_snapshot(hvs_relay *relay, struct hvs_session *session);
+/* Stops the session if it lives, joins its thread. Not from within the thread. The callback is not
+ * called any more. */
+void hvs_relay_free(hvs_relay *relay);
+
+/* Milliseconds of the clock that sessions are measured with. */
+uint64_t hvs_relay_now(void);
+
+#endif

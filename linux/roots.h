@@ -1,0 +1,14 @@
+/* Where the system's trees are. Tests point them elsewhere. */
+#ifndef HVS_LINUX_ROOTS_H
+#define HVS_LINUX_ROOTS_H
+
+struct hvs_roots {
+    const char *sys; /* "/sys" */
+    const char *dev; /* "/dev" */
+    const char *run; /* "/run" */
+    const char *etc; /* "/etc" */
+};
+
+#define HVS_ROOTS_SYSTEM ((struct hvs_roots) { "/sys", "/dev", "/run", "/etc" })
+
+#endif
