@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs what is needed, builds everything and runs every test.
+#
+#   tests/run.sh                    all of it
+#   tests/run.sh --no-vm            without the QEMU guests (not in CI)
+#   tests/run.sh --no-install       take the machine as it is
+#   tests/run.sh -R REGEX           only the CTest tests whose name matches
+#
+# Large downloads and the QEMU build are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession. The last
+# line is "N passed, N failed", with ", N skipped" if there were any; the exit status says the same.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+vm=yes install=yes filter=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --no-vm) vm=no ;;
+    --no-install) install=no ;;
+    -R) filter=(-R "${2:?-R takes a regular expression}"); shift ;;
+    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+    *) echo "tests/run.sh: unknown option $1; try --help" >&2; exit 2 ;;
+    esac
+    shift
+done
+if [ "$vm" = no ] && [ "${CI:-}" = true ]; then
+    echo "tests/run.sh: --no-vm is not for CI" >&2
+    exit 2
+fi
+
+results=$PWD/build/results
+rm -rf "$results"
+mkdir -p "$results"
+failed_steps=0
+
+step() {
+    printf '\n== %s (%d s)\n' "$*" "$SECONDS"
+}
+
+# Runs the tests of a preset; a test that fails does not keep the others from running.
+run_tests() { # PRESET [ctest arguments]
+    local preset=$1
+    shift
+    ctest --preset "$preset" --output-junit "$results/$preset.xml" --no-tests=ignore \
+        "${filter[@]}" "$@" || true
+}
+
+build() { # PRESET
+    step "build $1"
+    cmake --preset "$1" > "$results/$1.configure.log" 2>&1 || {
+        cat "$results/$1.configure.log"
+        return 1
+    }
+    cmake --build --preset "$1" -j "$(nproc)"
+}
+
+if [ "$install" = yes ]; then
+    step "packages"
+    lists=(tests/packages-build.txt tests/packages-test.txt)
+    [ "$vm" = no ] || lists+=(tests/vm/packages.txt)
+    tests/lib/install-packages.sh "${lists[@]}"
+fi
+
+# The preset, and which tests of it: every test runs in the build that is shipped; what is quick or
+# has threads runs under the sanitizers, too.
+while read -r preset selection; do
+    build "$preset" || { failed_steps=$((failed_steps + 1)); continue; }
+    step "test $preset"
+    # shellcheck disable=SC2086
+    run_tests "$preset" $selection
+done <<'PRESETS'
+release -LE vm
+asan -L unit|host
+tsan -L unit|host
+fuzz -L fuzz
+PRESETS
+
+if [ "$vm" = yes ]; then
+    step "test in QEMU"
+    ctest --preset release -L vm --output-junit "$results/vm.xml" --no-tests=ignore \
+        "${filter[@]}" || true
+fi
+
+step "done"
+exec python3 tests/lib/summary.py --failed-steps "$failed_steps" "$results"
