@@ -21,10 +21,9 @@ parse_options(int *argc, char ***argv, struct options *options, GError **error)
 {
     const GOptionEntry entries[] = {
         { "config", 'c', 0, G_OPTION_ARG_FILENAME, &options->config,
-          "Read FILE and FILE's conf.d directory instead of /etc/hvsession/hvsession.conf",
-          "FILE" },
+          "Read this and the conf.d beside it", "FILE" },
         { "log-level", 'l', 0, G_OPTION_ARG_STRING, &options->log_level,
-          "error, warning, notice, info or debug; goes before the configuration", "LEVEL" },
+          "Log that much, whatever the configuration says", "LEVEL" },
         { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit",
           NULL },
         { 0 },
@@ -35,7 +34,9 @@ parse_options(int *argc, char ***argv, struct options *options, GError **error)
         context, "Gives this Hyper-V guest Enhanced Session: relays the host's connections to the\n"
                  "RDP server of this machine.");
     g_option_context_set_description(
-        context, "Signals: SIGTERM ends all sessions, SIGHUP reads the configuration again,\n"
+        context, "FILE is /etc/hvsession/hvsession.conf by default, and may be missing then.\n"
+                 "LEVEL is error, warning, notice, info or debug.\n\n"
+                 "Signals: SIGTERM ends all sessions, SIGHUP reads the configuration again,\n"
                  "SIGUSR1 writes the status to the log.\n"
                  "Exit status: 0 stopped, 1 failed, 2 bad option or configuration.\n");
     g_option_context_add_main_entries(context, entries, NULL);

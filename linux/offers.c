@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <gudev/gudev.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uuid/uuid.h>
 
@@ -20,15 +21,22 @@
 /* A probe that found no memory is tried again that often, in milliseconds. */
 #define MEMORY_RETRY_PAUSE 30000u
 
+/* Tells the devices of one channel apart. Every offer has a directory of its own in sysfs, all of
+ * one name, and events of one often come when the next is there already. */
+struct identity {
+    guint64 inode; /* 0: no device */
+    guint64 relid; /* the host's number of the offer, used again as inodes are, but hardly both */
+};
+
 struct hvs_offers {
     const struct hvs_roots            *roots;
     const struct hvs_offers_callbacks *callbacks;
     gpointer                           user_data;
     GUdevClient                       *udev;
-    GSource                           *first_look;
+    GSource                           *look;      /* as soon as no event waits */
     GSource                           *next_look; /* on the timer */
     char                              *problem;
-    bool                               told[HVS_CHANNELS]; /* offered, and not rescinded since */
+    struct identity                    told[HVS_CHANNELS]; /* as offered, and not rescinded since */
     bool                               doubtful[HVS_CHANNELS]; /* told, and gone when opened */
 };
 
@@ -50,6 +58,23 @@ static char *
 driver_path(const hvs_offers *offers, const char *file)
 {
     return g_build_filename(offers->roots->sys, "bus/vmbus/drivers/" HVS_UIO_DRIVER, file, NULL);
+}
+
+static struct identity
+identity_of(const char *device)
+{
+    struct identity identity = { 0 };
+    struct stat status;
+
+    if (stat(device, &status) == 0 && hvs_uio_read_relid(device, &identity.relid))
+        identity.inode = status.st_ino;
+    return identity;
+}
+
+static bool
+is_same(struct identity one, struct identity other)
+{
+    return one.inode == other.inode && one.relid == other.relid;
 }
 
 /* One write(), as sysfs wants it. 0 or an errno value. */
@@ -140,16 +165,23 @@ set_problem(hvs_offers *offers, const char *problem)
 /* ---- looking ---- */
 
 static void
-tell(hvs_offers *offers, unsigned channel, bool offered)
+tell_rescinded(hvs_offers *offers, unsigned channel)
 {
-    if (offers->told[channel] == offered)
+    if (offers->told[channel].inode == 0)
         return;
-    offers->told[channel] = offered;
+    offers->told[channel].inode = 0;
     offers->doubtful[channel] = false;
-    if (offered)
-        offers->callbacks->offered(channel, offers->user_data);
-    else
-        offers->callbacks->rescinded(channel, offers->user_data);
+    offers->callbacks->rescinded(channel, offers->user_data);
+}
+
+static void
+tell_offered(hvs_offers *offers, unsigned channel, struct identity identity)
+{
+    if (is_same(offers->told[channel], identity))
+        return;
+    tell_rescinded(offers, channel);
+    offers->told[channel] = identity;
+    offers->callbacks->offered(channel, offers->user_data);
 }
 
 /* Returns what keeps that channel from being used, 0 if nothing does. */
@@ -157,10 +189,11 @@ static int
 look_at_channel(hvs_offers *offers, unsigned channel)
 {
     g_autofree char *device = device_path(offers, channel);
+    struct identity identity = identity_of(device);
     int error = 0;
 
-    if (!g_file_test(device, G_FILE_TEST_EXISTS)) {
-        tell(offers, channel, false);
+    if (identity.inode == 0) {
+        tell_rescinded(offers, channel);
         return 0;
     }
     if (!hvs_uio_is_bound(device)) {
@@ -168,8 +201,9 @@ look_at_channel(hvs_offers *offers, unsigned channel)
         if (error == 0)
             error = bind_device(offers, device);
     }
-    if (hvs_uio_is_ready(device)) {
-        tell(offers, channel, true);
+    /* Gone, or another one, in the meantime: its own events follow. */
+    if (hvs_uio_is_ready(device) && is_same(identity_of(device), identity)) {
+        tell_offered(offers, channel, identity);
         return 0;
     }
     return error;
@@ -238,6 +272,28 @@ look_at_all(hvs_offers *offers, bool settled)
     note_problem(offers, problem, settled);
 }
 
+static gboolean
+on_look(gpointer user_data)
+{
+    hvs_offers *offers = user_data;
+
+    clear_source(&offers->look);
+    look_at_all(offers, false);
+    return G_SOURCE_REMOVE;
+}
+
+/* One look serves all events that wait: there are a dozen for every session, and more of them while
+ * we look. */
+static void
+look_soon(hvs_offers *offers)
+{
+    if (offers->look != NULL)
+        return;
+    offers->look = g_idle_source_new();
+    g_source_set_callback(offers->look, on_look, offers, NULL);
+    g_source_attach(offers->look, NULL);
+}
+
 /* By then all is there that was on its way, or the offer is gone. */
 static gboolean
 on_next_look(gpointer user_data)
@@ -247,7 +303,7 @@ on_next_look(gpointer user_data)
     clear_source(&offers->next_look);
     for (unsigned i = 0; i < HVS_CHANNELS; i++)
         if (offers->doubtful[i])
-            tell(offers, i, false);
+            tell_rescinded(offers, i);
     look_at_all(offers, true);
     return G_SOURCE_REMOVE;
 }
@@ -268,15 +324,18 @@ channel_of(const char *path)
 
 /* The device itself: bound, unbound, gone. */
 static void
-on_device_event(hvs_offers *offers, const char *action, int channel)
+on_device_event(hvs_offers *offers, const char *action, unsigned channel)
 {
-    bool removed = g_str_equal(action, "remove");
+    g_autofree char *device = device_path(offers, channel);
 
-    if (removed || g_str_equal(action, "unbind"))
-        tell(offers, (unsigned)channel, false);
-    /* A new offer of the same channel may be there already: its own events follow. */
-    if (removed || !g_str_equal(action, "unbind"))
-        look_at_all(offers, false);
+    if (!g_str_equal(action, "unbind")) {
+        look_soon(offers);
+        return;
+    }
+    /* Looked at closer it would be bound again, to be removed: or as somebody wanted it unbound. The
+     * event may also be of the offer before this one. */
+    if (!is_same(identity_of(device), offers->told[channel]) || !hvs_uio_is_ready(device))
+        tell_rescinded(offers, channel);
 }
 
 /* The bus, its driver and our devices come and go in any order. */
@@ -289,27 +348,17 @@ on_uevent(GUdevClient *client, const char *action, GUdevDevice *device, gpointer
 
     (void)client;
     if (g_strcmp0(subsystem, "vmbus") == 0 && channel_of(path) >= 0) {
-        on_device_event(offers, action, channel_of(path));
+        on_device_event(offers, action, (unsigned)channel_of(path));
     } else if (g_strcmp0(subsystem, "channels") == 0) {
         /* DEVICE/channels/ID */
         g_autofree char *channels = g_path_get_dirname(path);
         g_autofree char *parent = g_path_get_dirname(channels);
 
         if (channel_of(parent) >= 0 && !g_str_equal(action, "remove"))
-            look_at_all(offers, false);
+            look_soon(offers);
     } else if (g_strcmp0(subsystem, "vmbus") != 0 || offers->problem != NULL) {
-        look_at_all(offers, false);
+        look_soon(offers);
     }
-}
-
-static gboolean
-on_first_look(gpointer user_data)
-{
-    hvs_offers *offers = user_data;
-
-    clear_source(&offers->first_look);
-    look_at_all(offers, false);
-    return G_SOURCE_REMOVE;
 }
 
 hvs_offers *
@@ -326,16 +375,14 @@ hvs_offers_new(const struct hvs_roots *roots, const struct hvs_offers_callbacks 
     /* Watching begins before looking: nothing is missed in between. */
     offers->udev = g_udev_client_new(subsystems);
     g_signal_connect(offers->udev, "uevent", G_CALLBACK(on_uevent), offers);
-    offers->first_look = g_idle_source_new();
-    g_source_set_callback(offers->first_look, on_first_look, offers, NULL);
-    g_source_attach(offers->first_look, NULL);
+    look_soon(offers);
     return offers;
 }
 
 void
 hvs_offers_free(hvs_offers *offers)
 {
-    clear_source(&offers->first_look);
+    clear_source(&offers->look);
     clear_source(&offers->next_look);
     g_signal_handlers_disconnect_by_data(offers->udev, offers);
     g_object_unref(offers->udev);
@@ -343,21 +390,37 @@ hvs_offers_free(hvs_offers *offers)
     g_free(offers);
 }
 
+static void
+set_gone(GError **error, unsigned channel)
+{
+    g_set_error(error, HVS_OFFERS_ERROR, HVS_OFFERS_ERROR_GONE,
+                "channel %u: the host has taken it back", channel);
+}
+
 gboolean
 hvs_offers_open(hvs_offers *offers, unsigned channel_number, struct hvs_channel *channel,
                 GError **error)
 {
     g_autofree char *device = device_path(offers, channel_number);
+    struct identity identity = identity_of(device);
     g_autoptr(GError) local_error = NULL;
 
-    if (!hvs_uio_is_ready(device))
-        g_set_error(&local_error, HVS_OFFERS_ERROR, HVS_OFFERS_ERROR_GONE,
-                    "channel %u: the host has taken it back", channel_number);
-    else if (hvs_uio_open(offers->roots, device, channel, &local_error))
-        return TRUE;
+    if (!hvs_uio_is_ready(device)) {
+        set_gone(&local_error, channel_number);
+    } else if (hvs_uio_open(offers->roots, device, channel, &local_error)) {
+        if (is_same(identity_of(device), identity)) {
+            /* Perhaps the next offer already: what is told of the one before is not of this. */
+            if (offers->told[channel_number].inode != 0)
+                offers->told[channel_number] = identity;
+            offers->doubtful[channel_number] = false;
+            return TRUE;
+        }
+        hvs_channel_close(channel);
+        set_gone(&local_error, channel_number);
+    }
     if (g_error_matches(local_error, HVS_OFFERS_ERROR, HVS_OFFERS_ERROR_GONE)) {
         /* Its removal is told by udev as a rule; should it stay, it has to be offered again. */
-        offers->doubtful[channel_number] = offers->told[channel_number];
+        offers->doubtful[channel_number] = offers->told[channel_number].inode != 0;
         look_later(offers, SETTLING_TIME);
     }
     g_propagate_error(error, g_steal_pointer(&local_error));

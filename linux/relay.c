@@ -178,8 +178,17 @@ feed_from_ring(hvs_relay *relay, const struct iovec *pieces, unsigned count)
     return result;
 }
 
-/* The send side of the server's socket is closed to us: what the host still sends is not read any
- * more, what the server has sent still is. */
+/* A broken connection, for the closing line; the first one counts. */
+static void
+note_server_error(hvs_relay *relay, const char *doing, int error)
+{
+    if (relay->session.detail[0] == '\0')
+        g_snprintf(relay->session.detail, sizeof(relay->session.detail), "%s %s: %s", doing,
+                   relay->session.server, g_strerror(error));
+}
+
+/* The server takes nothing any more: what the host still sends is not read, what the server has
+ * sent still is. */
 static void
 give_up_sending(hvs_relay *relay)
 {
@@ -199,6 +208,9 @@ send_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count, size_t wante
         sent = sendmsg(relay->server, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN) {
+        /* EPIPE comes behind an end or an error that reading tells. */
+        if (errno != EPIPE && !relay->server_ended)
+            note_server_error(relay, "sending to", errno);
         give_up_sending(relay);
         return 0;
     }
@@ -270,8 +282,9 @@ pump_to_server(hvs_relay *relay)
     if (!hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_CLIENT))
         return negotiate_to_server(relay);
 
-    /* Half the ring a call: the host fills one half while the server gets the other. */
-    result = hvs_pipe_gather(&relay->reader, relay->channel.in.size / 2, pieces, &count);
+    /* All that is there: every call may wake the server and every release the host, and in rings
+     * of 64 KiB that costs more than what host and server gain by working at the same time. */
+    result = hvs_pipe_gather(&relay->reader, relay->channel.in.size, pieces, &count);
     if (result == HVS_PIPE_END)
         return pass_on_end_of_host(relay);
     if (result != HVS_PIPE_OK)
@@ -295,8 +308,7 @@ note_end_of_server(hvs_relay *relay, int error)
     relay->server_deaf |= error != 0;
     hvs_session_advance(&relay->session, HVS_SESSION_CLOSING);
     if (error != 0)
-        g_snprintf(relay->session.detail, sizeof(relay->session.detail), "reading from %s: %s",
-                   relay->session.server, g_strerror(error));
+        note_server_error(relay, "reading from", error);
     return true;
 }
 
@@ -410,7 +422,9 @@ pump_to_host(hvs_relay *relay)
     if (!relay->server_readable)
         return false;
 
-    result = hvs_pipe_reserve(&relay->channel.out, half, pieces, &count, &wanted);
+    /* All the room that there is, for the same reason as in the other direction. */
+    result = hvs_pipe_reserve(&relay->channel.out, relay->channel.out.size, pieces, &count,
+                              &wanted);
     if (result == HVS_PIPE_CORRUPT)
         return end(relay, HVS_END_RING_CORRUPT, NULL);
     /* Small pieces at a time would cost a signal each. */
@@ -452,6 +466,12 @@ end_closing(hvs_relay *relay)
     return end(relay, reason, detail[0] != '\0' ? detail : NULL);
 }
 
+static uint32_t
+read_index_of_host(const hvs_relay *relay)
+{
+    return atomic_load_explicit(&relay->channel.out.header->read_index, memory_order_relaxed);
+}
+
 /* The server has ended: tells the host, sees to it that the host reads everything, and gives it a
  * moment to end its own stream. False: over, or nothing to do but wait. */
 static bool
@@ -469,6 +489,7 @@ close_down(hvs_relay *relay)
     }
     if (!relay->host_told) {
         relay->host_told = write_packet(relay, NULL, 0);
+        relay->host_read_index = read_index_of_host(relay);
         return relay->host_told;
     }
     switch (hvs_ring_want_drained(&relay->channel.out)) {
@@ -480,16 +501,6 @@ close_down(hvs_relay *relay)
     default:
         return end(relay, HVS_END_RING_CORRUPT, NULL);
     }
-}
-
-static bool
-host_has_read_something(hvs_relay *relay)
-{
-    uint32_t before = relay->host_read_index;
-
-    relay->host_read_index =
-        atomic_load_explicit(&relay->channel.out.header->read_index, memory_order_relaxed);
-    return relay->host_read_index != before;
 }
 
 /* ---- waiting ---- */
@@ -518,10 +529,13 @@ server_events(hvs_relay *relay)
 static bool
 poll_all(hvs_relay *relay, bool wants, short events, int timeout)
 {
+    /* poll() always tells that both directions are over: of use only where we have not ended ours,
+     * since nothing would come of it but another round. */
+    bool may_break = relay->server_ended && !relay->server_deaf;
     struct pollfd fds[3] = {
         { .fd = relay->channel.fd, .events = wants ? POLLIN : 0 },
         { .fd = relay->stop_fd, .events = POLLIN },
-        { .fd = events != 0 ? relay->server : -1, .events = events },
+        { .fd = events != 0 || may_break ? relay->server : -1, .events = events },
     };
     int ready = poll(fds, G_N_ELEMENTS(fds), timeout);
 
@@ -535,6 +549,8 @@ poll_all(hvs_relay *relay, bool wants, short events, int timeout)
         return false;
     if (fds[0].revents & POLLIN)
         relay->room_wanted = false;
+    if (may_break && fds[2].revents & (POLLERR | POLLHUP))
+        give_up_sending(relay);
     if (fds[2].revents & (POLLIN | POLLERR | POLLHUP))
         relay->server_readable = true;
     if (fds[2].revents & (POLLOUT | POLLERR | POLLHUP))
@@ -556,8 +572,9 @@ time_until_due(hvs_relay *relay, int *timeout)
         *timeout = (int)(relay->last_progress + CLOSING_IDLE_TIMEOUT - now);
         return true;
     }
-    if (!host_has_read_something(relay))
+    if (read_index_of_host(relay) == relay->host_read_index)
         return end_closing(relay);
+    relay->host_read_index = read_index_of_host(relay);
     relay->last_progress = now;
     *timeout = CLOSING_IDLE_TIMEOUT;
     return true;
@@ -814,7 +831,7 @@ hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_channel *channe
     publish(relay);
     relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (relay->stop_fd < 0) {
-        g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "eventfd: %s",
+        g_set_error(error, G_IO_ERROR, (gint)g_io_error_from_errno(errno), "eventfd: %s",
                     g_strerror(errno));
         free_relay(relay);
         return NULL;

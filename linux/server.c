@@ -127,7 +127,7 @@ pause_for(struct attempt *attempt, guint milliseconds)
     }
     g_source_set_callback(timer, on_pause_over, &over, NULL);
     g_source_attach(timer, attempt->context);
-    while (!over && !g_cancellable_is_cancelled(attempt->cancellable))
+    while (!over)
         g_main_context_iteration(attempt->context, TRUE);
     g_source_destroy(timer);
 }

@@ -32,6 +32,12 @@ read_number(const char *directory, const char *name, guint64 *value)
     return errno == 0 && end != text && (*end == '\n' || *end == '\0');
 }
 
+gboolean
+hvs_uio_read_relid(const char *device, guint64 *relid)
+{
+    return read_number(device, "id", relid);
+}
+
 /* The kernel links the driver before it probes, and /dev/uioN is there before the probe is over.
  * Showing driver_override takes the device's lock, which a probe holds from before the link is made
  * to its end (Linux drivers/hv/vmbus_drv.c, drivers/base/dd.c). What it says does not matter. */
@@ -62,7 +68,7 @@ hvs_uio_is_ready(const char *device)
     g_autofree char *channel = NULL;
     guint64 id;
 
-    if (!hvs_uio_is_bound(device) || !read_number(device, "id", &id))
+    if (!hvs_uio_is_bound(device) || !hvs_uio_read_relid(device, &id))
         return FALSE;
     /* Made behind the probe when a device is new. */
     channel = g_strdup_printf("%s/channels/%" G_GUINT64_FORMAT, device, id);
@@ -115,7 +121,7 @@ set_error(GError **error, const char *what, const char *path, int number)
     default:
         break;
     }
-    g_set_error(error, HVS_OFFERS_ERROR, code, "%s %s: %s", what, path, why);
+    g_set_error(error, HVS_OFFERS_ERROR, (gint)code, "%s %s: %s", what, path, why);
 }
 
 /* A monitored channel is signalled through a page that host and guests share. */

@@ -11,7 +11,10 @@
 /* The name of the kernel's driver. */
 #define HVS_UIO_DRIVER "uio_hv_generic"
 
-/* device: the channel's directory in sysfs. True once the driver has it and its probe is over; waits
+/* device: the channel's directory in sysfs. *relid: the host's number of this offer. False: the
+ * device is gone. */
+gboolean hvs_uio_read_relid(const char *device, guint64 *relid);
+/* True once the driver has it and its probe is over; waits
  * for a probe under way. */
 gboolean hvs_uio_is_bound(const char *device);
 /* Bound, and all that the kernel makes for it is there: it can be opened. Opening earlier crashes

@@ -29,10 +29,11 @@
 #endif
 
 /* The data channel that rounds go through. */
-#define CHANNEL      1u
-#define STEP_TIMEOUT 10000 /* of the daemon, milliseconds */
-/* After the last byte until the daemon counts as idle, microseconds. */
-#define SETTLE_TIME (500 * 1000)
+#define CHANNEL 1u
+/* For each step of the daemon's, milliseconds. */
+#define STEP_TIMEOUT 10000
+/* After the last byte until the daemon counts as idle, as a part of how long it is then watched. */
+#define SETTLE_SHARE 10
 /* A bench that takes longer hangs, seconds. */
 #define TIME_LIMIT 900
 
@@ -47,15 +48,15 @@ struct options {
     const char *daemon;
     const char *json;
     const char *daemon_log;
-    const char *only;
+    const char *only; /* part of the bench; NULL: all */
     bool check;
     bool pin;
     bool quick;
-    unsigned rounds;
+    unsigned rounds; /* a case */
     double round_seconds;
     uint64_t echoes; /* a round */
     double idle_seconds;
-    size_t ring_size;
+    size_t ring_size; /* data bytes of each ring */
 };
 
 struct bench {
@@ -270,7 +271,7 @@ measure_idle(struct bench *bench, struct idle *idle, unsigned sessions)
     double begin;
 
     idle->sessions = sessions;
-    usleep(SETTLE_TIME);
+    usleep((useconds_t)(bench->options.idle_seconds * 1e6 / SETTLE_SHARE));
     before = usage_of(bench->subject.pid);
     begin = now();
     usleep((useconds_t)(bench->options.idle_seconds * 1e6));
@@ -612,6 +613,7 @@ main(int argc, char **argv)
 
     parse_options(argc, argv, &bench.options);
     bench.results.quick = bench.options.quick;
+    bench.results.pinned = bench.options.pin;
     bench.results.rounds = bench.options.rounds;
     bench.results.ring_size = bench.options.ring_size;
     return run(&bench);

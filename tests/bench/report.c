@@ -118,10 +118,11 @@ report_table(const struct results *results, FILE *to)
     char title[32];
 
     fprintf(to,
-            "relay-bench: %ld CPUs, %u rounds a case, rings of %zu bytes%s\n"
+            "relay-bench: %ld CPUs, %u rounds a case, rings of %zu bytes%s%s\n"
             "Medians; ± is half the span of the middle half; /relay and /direct: hvsession as a\n"
             "multiple of the TCP relay and of direct TCP, round by round.\n",
             sysconf(_SC_NPROCESSORS_ONLN), results->rounds, results->ring_size,
+            results->pinned ? "; pinned" : "",
             results->quick ? "; quick: figures mean nothing" : "");
     if (results->has_bulk)
         print_bulk(to, results);
@@ -218,9 +219,10 @@ write_idle(FILE *to, const struct results *results)
 void
 report_json(const struct results *results, FILE *to)
 {
-    fprintf(to, "{\"quick\": %s, \"cpus\": %ld, \"rounds\": %u, \"ring_bytes\": %zu",
-            results->quick ? "true" : "false", sysconf(_SC_NPROCESSORS_ONLN), results->rounds,
-            results->ring_size);
+    fprintf(to,
+            "{\"quick\": %s, \"pinned\": %s, \"cpus\": %ld, \"rounds\": %u, \"ring_bytes\": %zu",
+            results->quick ? "true" : "false", results->pinned ? "true" : "false",
+            sysconf(_SC_NPROCESSORS_ONLN), results->rounds, results->ring_size);
     if (results->has_bulk)
         write_bulk(to, results);
     if (results->has_echo) {

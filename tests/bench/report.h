@@ -50,6 +50,7 @@ struct idle {
 
 struct results {
     bool quick;
+    bool pinned; /* client and server each to a CPU */
     unsigned rounds;
     size_t ring_size;
     bool has_bulk, has_echo, has_replay, has_idle;

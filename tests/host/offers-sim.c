@@ -313,7 +313,7 @@ error_of(uint32_t code)
 static gboolean
 fail(uint32_t code, GError **error)
 {
-    g_set_error(error, HVS_OFFERS_ERROR, error_of(code), "opening the channel failed: %s",
+    g_set_error(error, HVS_OFFERS_ERROR, (gint)error_of(code), "opening the channel failed: %s",
                 g_strerror((int) code));
     return FALSE;
 }

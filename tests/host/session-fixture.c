@@ -465,13 +465,25 @@ receive_end(int fd)
 
 /* -- sessions -- */
 
+static void
+fail_channel(struct session *session, const char *what, int error)
+{
+    struct hvhost_counters counters;
+
+    hvhost_channel_counters(session->channel, &counters);
+    g_error("the host could not %s channel %u: %s; unread by the guest %u bytes, by the host %u; "
+            "%" G_GUINT64_FORMAT " signals to the guest, %" G_GUINT64_FORMAT " from it",
+            what, session->number, g_strerror(error), counters.unread_by_guest,
+            counters.unread_by_host, counters.signals_to_guest, counters.signals_from_guest);
+}
+
 void
 host_write(struct session *session, const void *bytes, size_t length)
 {
     int error = hvhost_channel_write(session->channel, bytes, length, WAIT);
 
     if (error)
-        g_error("the host could not write on channel %u: %s", session->number, g_strerror(-error));
+        fail_channel(session, "write on", -error);
 }
 
 void
@@ -480,8 +492,7 @@ host_read(struct session *session, void *bytes, size_t length)
     int error = hvhost_channel_read_all(session->channel, bytes, length, WAIT);
 
     if (error)
-        g_error("the host could not read from channel %u: %s", session->number,
-                g_strerror(-error));
+        fail_channel(session, "read from", -error);
 }
 
 void
@@ -495,17 +506,25 @@ begin_session(struct session *session, struct fixture *f, unsigned number)
 }
 
 void
+answer_request(struct session *session)
+{
+    uint8_t bytes[sizeof bare_confirm + 1] = { 0 };
+
+    session->server = accept_server(session->f->listener);
+    receive_all(session->server, bytes, sizeof bare_request);
+    g_assert_true(memcmp(bytes, bare_request, sizeof bare_request) == 0);
+    memcpy(bytes, bare_confirm, sizeof bare_confirm);
+    bytes[sizeof bare_confirm] = 0;
+    send_all(session->server, bytes, sizeof bytes);
+    host_read(session, bytes, sizeof bytes);
+    g_assert_true(memcmp(bytes, bare_confirm, sizeof bare_confirm) == 0);
+}
+
+void
 negotiate(struct session *session)
 {
-    uint8_t bytes[sizeof bare_request];
-
     host_write(session, bare_request, sizeof bare_request);
-    session->server = accept_server(session->f->listener);
-    receive_all(session->server, bytes, sizeof bytes);
-    g_assert_true(memcmp(bytes, bare_request, sizeof bytes) == 0);
-    send_all(session->server, bare_confirm, sizeof bare_confirm);
-    host_read(session, bytes, sizeof bytes);
-    g_assert_true(memcmp(bytes, bare_confirm, sizeof bytes) == 0);
+    answer_request(session);
 }
 
 void
@@ -582,8 +601,10 @@ send_stream(gpointer data)
     g_autofree uint64_t *chunk = g_malloc(CHUNK);
 
     while (left > 0) {
-        size_t length = (size_t)MIN(1 + next_random(&state) % stream->piece_max, left);
+        size_t length = (size_t)(1 + next_random(&state) % stream->piece_max);
 
+        if (length > left)
+            length = (size_t)left;
         for (size_t i = 0; i < (length + 7) / 8; i++)
             chunk[i] = next_random(&state);
         g_checksum_update(sum, (guchar *)chunk, (gssize)length);

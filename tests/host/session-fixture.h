@@ -117,6 +117,9 @@ void begin_session(struct session *session, struct fixture *f, unsigned number);
 void start_session(struct session *session, struct fixture *f, unsigned number);
 /* The same on a session that has begun. */
 void negotiate(struct session *session);
+/* Behind the bare request: the server's side of that. The byte that follows the confirm is no PDU,
+ * so that random bytes that look like the beginning of one are not waited for. */
+void answer_request(struct session *session);
 /* Some bytes both ways arrive as they were sent. */
 void check_session(struct session *session);
 /* The daemon has closed the channel and logged that reason; everything of the session is freed. */

@@ -18,7 +18,7 @@ set_up(struct fixture *fixture, gconstpointer data)
 {
     (void)data;
     fixture->descriptors = count_descriptors();
-    fixture->host = naive_host_new(SIZE, &fixture->channel);
+    fixture->host = naive_host_new(SIZE, false, &fixture->channel);
 }
 
 static void

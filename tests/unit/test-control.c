@@ -1,84 +1,22 @@
 /* linux/control.c against a scripted host: the test is the offers, the host and the clock. */
 #include "linux/control.h"
 #include "linux/log.h"
-#include "linux/relay.h"
 #include "naive-host.h"
+#include "virtual-clock.h"
 
 #include <signal.h>
 
-#define RING_DATA 4096u
+#define RING_DATA      4096u
 #define REQUEST_PACKET (16 + 8 + HVS_SYNTHRDP_REQUEST_SIZE + 8)
-#define OPENS -1
-
-/* ---- the clock ---- */
-
-/* Wrapped by the linker: time passes only when the test says so. */
-uint64_t __wrap_hvs_relay_now(void);
-GSource *__wrap_g_timeout_source_new(guint interval);
-
-static uint64_t clock_now;
-
-struct timer {
-    GSource source;
-    uint64_t due;
-};
-static struct timer *timer; /* the last one that was made */
-
-uint64_t
-__wrap_hvs_relay_now(void)
-{
-    return clock_now;
-}
-
-static gboolean
-dispatch_timer(GSource *source, GSourceFunc callback, gpointer user_data)
-{
-    g_source_set_ready_time(source, -1);
-    return callback(user_data);
-}
-
-GSource *
-__wrap_g_timeout_source_new(guint interval)
-{
-    static GSourceFuncs functions = { .dispatch = dispatch_timer };
-
-    if (timer != NULL)
-        g_source_unref(&timer->source);
-    timer = (struct timer *)(void *)g_source_new(&functions, sizeof *timer);
-    timer->due = clock_now + interval;
-    return g_source_ref(&timer->source);
-}
-
-/* Everything that can be done now. */
-static void
-settle(void)
-{
-    while (g_main_context_iteration(NULL, FALSE))
-        ;
-}
-
-static bool
-timer_runs(void)
-{
-    return timer != NULL && !g_source_is_destroyed(&timer->source);
-}
-
-static void
-pass_time(uint64_t milliseconds)
-{
-    clock_now += milliseconds;
-    if (timer_runs() && timer->due <= clock_now)
-        g_source_set_ready_time(&timer->source, 0);
-    settle();
-}
+#define OPENS          -1
 
 /* ---- the offers ---- */
 
 G_DEFINE_QUARK(hvs-offers-error-quark, hvs_offers_error)
 
 struct hvs_offers {
-    int next_open; /* OPENS, or the error that opening fails with */
-    const uint8_t *waiting;   /* a message that is in the ring when it is opened */
+    int next_open;          /* OPENS, or the error that opening fails with */
+    const uint8_t *waiting; /* a message that is in the ring when it is opened */
     unsigned opens;
     struct naive_host host;
     struct hvs_channel guest; /* a copy, to know where its mapping is */
@@ -93,8 +31,8 @@ struct fixture {
 
 static GPtrArray *log_lines; /* warnings only */
 
-static const uint8_t accepted[HVS_SYNTHRDP_RESPONSE_SIZE] = { 2, 0, 0, 0, 17, 0, 0, 0, 1, 0, 0, 0,
-                                                              0, 0, 0, 0, 2 };
+static const uint8_t accepted[HVS_SYNTHRDP_RESPONSE_SIZE] = { 2, 0, 0, 0, 17, 0, 0, 0, 1,
+                                                              0, 0, 0, 0, 0,  0, 0, 2 };
 static const uint8_t refused[HVS_SYNTHRDP_RESPONSE_SIZE] = { 2, 0, 0, 0, 17, 0, 0, 0, 3, 0, 1, 0 };
 static const uint8_t host_error[8] = { 0, 0, 0, 0, 8 };
 
@@ -111,7 +49,7 @@ hvs_offers_open(hvs_offers *offers, unsigned channel_number, struct hvs_channel 
     }
     if (offers->host.memory != NULL)
         naive_host_free(&offers->host);
-    offers->host = naive_host_new(RING_DATA, channel);
+    offers->host = naive_host_new(RING_DATA, true, channel);
     offers->guest = *channel;
     if (offers->waiting != NULL)
         naive_host_send(&offers->host, offers->waiting, HVS_SYNTHRDP_RESPONSE_SIZE);
@@ -147,7 +85,7 @@ static void
 set_up(struct fixture *fixture, gconstpointer data)
 {
     (void)data;
-    clock_now = 1000000;
+    clock_start();
     log_lines = g_ptr_array_new_with_free_func(g_free);
     fixture->descriptors = count_descriptors();
     fixture->offers.next_open = OPENS;
@@ -190,9 +128,10 @@ assert_state(const struct fixture *fixture, enum hvs_control_state expected)
         g_assert_null(hvs_control_channel_error(fixture->control));
     g_assert_true(timer_runs() == (state->deadline != 0));
     if (state->deadline != 0)
-        g_assert_cmpuint(timer->due, ==, MAX(state->deadline, clock_now));
+        g_assert_cmpuint(timer_due(), ==, MAX(state->deadline, clock_now));
     g_assert_cmpuint(count_descriptors(), ==,
-                     fixture->descriptors + (open ? 1 : 0) + (fixture->offers.host.fd >= 0 ? 1 : 0));
+                     fixture->descriptors + (open ? 1 : 0) +
+                         (fixture->offers.host.fd >= 0 ? 1 : 0));
 }
 
 static void
@@ -656,7 +595,8 @@ test_pipe_protocol(struct fixture *fixture, gconstpointer data)
 
     (void)data;
     become_ready(fixture);
-    naive_host_publish(host, naive_host_put(host, host->to_guest.words[WRITE_INDEX], 3, 0, NULL, 0));
+    naive_host_publish(host,
+                       naive_host_put(host, host->to_guest.words[WRITE_INDEX], 3, 0, NULL, 0));
     settle();
     assert_reopened(fixture, "never asked for");
 }
@@ -701,7 +641,7 @@ test_gone_before_the_request(struct fixture *fixture, gconstpointer data)
     naive_host_rescind(&fixture->offers.host);
     /* Time is up before the descriptor is looked at. */
     clock_now += HVS_SYNTHRDP_BACKOFF_FIRST;
-    g_source_set_priority(&timer->source, G_PRIORITY_HIGH);
+    g_source_set_priority(timer, G_PRIORITY_HIGH);
     pass_time(0);
     g_assert_false(hvs_control_channel_is_open(fixture->control));
     rescind(fixture);
@@ -758,7 +698,6 @@ main(int argc, char **argv)
         g_test_add(tests[i].path, struct fixture, GINT_TO_POINTER(tests[i].data), set_up,
                    tests[i].test, tear_down);
     result = g_test_run();
-    if (timer != NULL)
-        g_source_unref(&timer->source);
+    g_clear_pointer(&timer, g_source_unref);
     return result;
 }

@@ -274,6 +274,8 @@ test_timeout(void)
     /* After pauses of 100 and 200 ms, and once more at the very end; fewer if we were kept away. */
     g_assert_cmpint(attempts.count, >=, 2);
     g_assert_cmpint(attempts.count, <=, 4);
+    /* The last round only. */
+    g_assert_true(strstr(error->message, "tcp:") == g_strrstr(error->message, "tcp:"));
     close(first);
 }
 

@@ -434,8 +434,8 @@ test_monitored(struct fixture *fixture, gconstpointer data)
         size_t offset;
         uint32_t bit;
     } cases[] = {
-        { "0\n", 8, 1u },           { "31\n", 8, 1u << 31 },   { "32\n", 16, 1u },
-        { "77\n", 24, 1u << 13 },   { "96\n", 32, 1u },        { "127\n", 32, 1u << 31 },
+        { "0\n", 8, 1u },         { "31\n", 8, 1u << 31 }, { "32\n", 16, 1u },
+        { "77\n", 24, 1u << 13 }, { "96\n", 32, 1u },      { "127\n", 32, 1u << 31 },
     };
 
     (void)data;

@@ -1,0 +1,1301 @@
+/* linux/relay.c in this process: the test is the host on a memfd and a socketpair, and the RDP
+ * server on a loopback socket. What takes whole daemons is tested in tests/host.
+ */
+#include "linux/relay.h"
+#include "linux/server.h"
+#include "naive-host.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#define RING_DATA 65536u
+#define CHANNEL   3u
+
+/* requestedProtocols 0x0b, and as the server shall see it */
+static const uint8_t request[] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 11, 0, 0, 0 };
+static const uint8_t plain_request[] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0,
+                                         0, 1, 0, 8,  0,  0,    0, 0, 0 };
+/* selectedProtocol SSL: passed through, the session is transparent from here on */
+static const uint8_t confirm[] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                   0, 2, 0, 8,  0,  1,    0, 0, 0 };
+static const uint8_t plain_confirm[] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                         0, 2, 0, 8,  0,  0,    0, 0, 0 };
+/* RDP_NEG_FAILURE, HYBRID_REQUIRED_BY_SERVER */
+static const uint8_t failure[] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                   0, 3, 0, 8,  0,  5,    0, 0, 0 };
+/* MCS Connect Response with SC_CORE, SC_NET, and SC_SECURITY asking for 128 bit */
+static const uint8_t encrypting_response[] = {
+    0x03, 0x00, 0x00, 0x75, 0x02, 0xf0, 0x80, 0x7f, 0x66, 0x6b, 0x0a, 0x01, 0x00, 0x02, 0x01,
+    0x00, 0x30, 0x19, 0x02, 0x01, 0x22, 0x02, 0x01, 0x02, 0x02, 0x01, 0x00, 0x02, 0x01, 0x01,
+    0x02, 0x01, 0x00, 0x02, 0x01, 0x01, 0x02, 0x02, 0xff, 0xff, 0x02, 0x01, 0x02, 0x04, 0x48,
+    0x00, 0x05, 0x00, 0x14, 0x7c, 0x00, 0x01, 0x2a, 0x14, 0x76, 0x0a, 0x01, 0x01, 0x00, 0x01,
+    0xc0, 0x00, 0x4d, 0x63, 0x44, 0x6e, 0x32, 0x01, 0x0c, 0x10, 0x00, 0x04, 0x00, 0x08, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x03, 0x0c, 0x10, 0x00, 0xeb, 0x03, 0x04,
+    0x00, 0xec, 0x03, 0xed, 0x03, 0xee, 0x03, 0xef, 0x03, 0x02, 0x0c, 0x0c, 0x00, 0x02, 0x00,
+    0x00, 0x00, 0x03, 0x00, 0x00, 0x00, 0x04, 0x0c, 0x06, 0x00, 0xf0, 0x03,
+};
+
+struct fixture {
+    struct naive_host host;
+    struct hvs_channel guest; /* a copy, to know where its mapping is */
+    struct hvs_settings settings;
+    uint32_t id;
+    hvs_relay *relay; /* NULL: it has ended and was freed */
+    unsigned ended;
+    struct hvs_session session; /* as it ended */
+    int listener, server;
+    uint16_t port;
+    unsigned descriptors;
+};
+
+/* ---- the thread sanitizer ---- */
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER
+#endif
+#ifdef THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#else
+#define __tsan_acquire(mutex) ((void)(mutex))
+#define __tsan_release(mutex) ((void)(mutex))
+#endif
+
+void __real_g_mutex_lock(GMutex *mutex);
+void __real_g_mutex_unlock(GMutex *mutex);
+void __wrap_g_mutex_lock(GMutex *mutex);
+void __wrap_g_mutex_unlock(GMutex *mutex);
+
+/* GLib's locks are system calls of its own, which the sanitizer does not see: wrapped by the
+ * linker, they tell it. */
+void
+__wrap_g_mutex_lock(GMutex *mutex)
+{
+    __real_g_mutex_lock(mutex);
+    __tsan_acquire(mutex);
+}
+
+void
+__wrap_g_mutex_unlock(GMutex *mutex)
+{
+    __tsan_release(mutex);
+    __real_g_mutex_unlock(mutex);
+}
+
+/* ---- setting up ---- */
+
+static void
+listen_on_loopback(struct fixture *fixture)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+
+    fixture->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(fixture->listener, (struct sockaddr *)&address, size), ==, 0);
+    g_assert_cmpint(listen(fixture->listener, 8), ==, 0);
+    g_assert_cmpint(getsockname(fixture->listener, (struct sockaddr *)&address, &size), ==, 0);
+    fixture->port = ntohs(address.sin_port);
+}
+
+static void
+set_up(struct fixture *fixture, gconstpointer data)
+{
+    static uint32_t last_id = 100;
+    struct hvs_server_address *address = &fixture->settings.servers[0];
+
+    (void)data;
+    fixture->descriptors = count_descriptors();
+    fixture->server = -1;
+    fixture->id = ++last_id;
+    listen_on_loopback(fixture);
+    hvs_settings_init(&fixture->settings);
+    fixture->settings.server_count = 1;
+    fixture->settings.negotiation_reply = HVS_REPLY_SETTING_PASSTHROUGH;
+    address->kind = HVS_SERVER_TCP;
+    g_strlcpy(address->host, "127.0.0.1", sizeof address->host);
+    address->port = fixture->port;
+    fixture->host = naive_host_new(RING_DATA, fixture->id % 2 == 0, &fixture->guest);
+}
+
+/* The port stays taken, but nobody answers on it. */
+static void
+stop_listening(struct fixture *fixture)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                   .sin_port = htons(fixture->port) };
+
+    close(fixture->listener);
+    fixture->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    g_assert_cmpint(bind(fixture->listener, (struct sockaddr *)&address, sizeof address), ==, 0);
+}
+
+static void
+on_ended(hvs_relay *relay, gpointer user_data)
+{
+    struct fixture *fixture = user_data;
+
+    g_assert_true(relay == fixture->relay);
+    fixture->ended++;
+    hvs_relay_snapshot(relay, &fixture->session);
+    /* The channel is closed towards the host. */
+    g_assert_true(fixture->host.fd < 0 || !naive_host_take_signals(&fixture->host));
+    hvs_relay_free(relay);
+    fixture->relay = NULL;
+}
+
+static void
+start(struct fixture *fixture)
+{
+    struct hvs_channel channel = fixture->guest;
+    g_autoptr(GError) error = NULL;
+
+    fixture->relay = hvs_relay_start(fixture->id, CHANNEL, &channel, &fixture->settings, on_ended,
+                                     fixture, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(channel.fd, ==, -1);
+    g_assert_null(channel.map);
+}
+
+static void
+tear_down(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    g_assert_null(fixture->relay);
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+    g_assert_cmpuint(fixture->ended, <=, 1);
+    naive_host_free(&fixture->host);
+    close(fixture->listener);
+    if (fixture->server >= 0)
+        close(fixture->server);
+    g_assert_cmpuint(count_descriptors(), ==, fixture->descriptors);
+}
+
+/* ---- watching ---- */
+
+static gboolean
+on_impatience(gpointer data)
+{
+    (void)data;
+    g_error("the session does not end");
+    return G_SOURCE_REMOVE;
+}
+
+static void
+await_any_end(struct fixture *fixture)
+{
+    guint patience = g_timeout_add(3 * NAIVE_PATIENCE, on_impatience, NULL);
+
+    while (fixture->relay != NULL)
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(patience);
+    g_assert_cmpint(fixture->session.state, ==, HVS_SESSION_ENDED);
+    g_assert_cmpuint(fixture->session.ended, >=, fixture->session.started);
+    g_assert_cmpuint(fixture->session.ended, <=, hvs_relay_now());
+}
+
+static void
+await_end(struct fixture *fixture, enum hvs_end_reason reason)
+{
+    await_any_end(fixture);
+    g_assert_cmpstr(hvs_end_reason_to_string(fixture->session.reason), ==,
+                    hvs_end_reason_to_string(reason));
+}
+
+static struct hvs_session
+snapshot(const struct fixture *fixture)
+{
+    struct hvs_session session;
+
+    hvs_relay_snapshot(fixture->relay, &session);
+    return session;
+}
+
+/* The relay's thread in /proc. */
+static char *
+thread_directory(const struct fixture *fixture)
+{
+    g_autofree char *expected = g_strdup_printf("session-%u\n", fixture->id);
+    g_autoptr(GDir) tasks = g_dir_open("/proc/self/task", 0, NULL);
+    const char *task;
+
+    while ((task = g_dir_read_name(tasks)) != NULL) {
+        g_autofree char *directory = g_build_filename("/proc/self/task", task, NULL);
+        g_autofree char *path = g_build_filename(directory, "comm", NULL);
+        g_autofree char *name = NULL;
+
+        if (g_file_get_contents(path, &name, NULL, NULL) && g_str_equal(name, expected))
+            return g_steal_pointer(&directory);
+    }
+    return NULL; /* it has just begun */
+}
+
+/* How often the thread was switched to and from; −1 while it does not sleep. */
+static gint64
+switches_while_asleep(const struct fixture *fixture)
+{
+    g_autofree char *directory = thread_directory(fixture);
+    g_autofree char *path = directory != NULL ? g_build_filename(directory, "status", NULL) : NULL;
+    g_autofree char *status = NULL;
+    const char *voluntary, *involuntary;
+
+    if (path == NULL || !g_file_get_contents(path, &status, NULL, NULL) ||
+        strstr(status, "State:\tS") == NULL)
+        return -1;
+    voluntary = strstr(status, "\nvoluntary_ctxt_switches:");
+    involuntary = strstr(status, "\nnonvoluntary_ctxt_switches:");
+    g_assert_true(voluntary != NULL && involuntary != NULL);
+    return g_ascii_strtoll(strchr(voluntary, ':') + 1, NULL, 10) +
+           g_ascii_strtoll(strchr(involuntary, ':') + 1, NULL, 10);
+}
+
+/* Until the relay has done all it can and sleeps. There is no event for that: it is looked at until
+ * it has slept through some looks. */
+static void
+await_asleep(const struct fixture *fixture)
+{
+    gint64 deadline = g_get_monotonic_time() + NAIVE_PATIENCE * 1000, before = -1;
+
+    for (unsigned slept = 0; slept < 5;) {
+        gint64 switches = switches_while_asleep(fixture);
+
+        slept = switches >= 0 && switches == before ? slept + 1 : 0;
+        before = switches;
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+        g_usleep(2000);
+    }
+}
+
+/* Cuts the relay off from the rings, as a kernel may that frees them, then rescinds. */
+static void
+rescind_and_await_end(struct fixture *fixture)
+{
+    await_asleep(fixture);
+    g_assert_cmpint(mprotect(fixture->guest.map, fixture->guest.map_size, PROT_NONE), ==, 0);
+    naive_host_rescind(&fixture->host);
+    await_end(fixture, HVS_END_HOST_RESCINDED);
+}
+
+/* Not once in that time does the relay wake. */
+static void
+assert_stays_asleep(const struct fixture *fixture, int milliseconds)
+{
+    gint64 switches;
+    uint64_t wakeups;
+
+    await_asleep(fixture);
+    switches = switches_while_asleep(fixture);
+    wakeups = snapshot(fixture).counters.wakeups;
+    poll(NULL, 0, milliseconds);
+    g_assert_cmpint(switches_while_asleep(fixture), ==, switches);
+    g_assert_cmpuint(snapshot(fixture).counters.wakeups, ==, wakeups);
+}
+
+static void
+assert_state(const struct fixture *fixture, enum hvs_session_state state)
+{
+    await_asleep(fixture);
+    g_assert_cmpstr(hvs_session_state_to_string(snapshot(fixture).state), ==,
+                    hvs_session_state_to_string(state));
+}
+
+/* ---- host and server ---- */
+
+static uint8_t
+pattern(size_t at)
+{
+    return (uint8_t)(at * 7 + (at >> 8));
+}
+
+static void
+fill(uint8_t *bytes, size_t count, size_t at)
+{
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = pattern(at + i);
+}
+
+static void
+assert_pattern(const uint8_t *bytes, size_t count, size_t at)
+{
+    for (size_t i = 0; i < count; i++)
+        if (bytes[i] != pattern(at + i))
+            g_error("byte %zu is wrong", at + i);
+}
+
+static void
+host_sends(struct fixture *fixture, const void *bytes, size_t count)
+{
+    naive_host_send(&fixture->host, bytes, (uint32_t)count);
+}
+
+static void
+host_ends(struct fixture *fixture)
+{
+    naive_host_send(&fixture->host, NULL, 0);
+}
+
+static void
+host_expects(struct fixture *fixture, const void *expected, size_t count)
+{
+    uint8_t packet[NAIVE_PACKET_MAX];
+    size_t got = 0;
+
+    while (got < count) {
+        int length = naive_host_receive(&fixture->host, packet);
+
+        g_assert_cmpint(length, >, 0);
+        g_assert_cmpuint(got + (size_t)length, <=, count);
+        naive_assert_same(packet, (const uint8_t *)expected + got, (size_t)length);
+        got += (size_t)length;
+    }
+}
+
+static void
+host_expects_end(struct fixture *fixture)
+{
+    uint8_t packet[NAIVE_PACKET_MAX];
+
+    g_assert_cmpint(naive_host_receive(&fixture->host, packet), ==, 0);
+}
+
+static void
+wait_for(int fd, short events)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = events };
+
+    g_assert_cmpint(poll(&poll_fd, 1, NAIVE_PATIENCE), ==, 1);
+}
+
+static bool
+server_is_called(const struct fixture *fixture)
+{
+    struct pollfd poll_fd = { .fd = fixture->listener, .events = POLLIN };
+
+    return poll(&poll_fd, 1, 0) == 1;
+}
+
+static void
+server_accepts(struct fixture *fixture)
+{
+    int on = 1;
+
+    wait_for(fixture->listener, POLLIN);
+    fixture->server = accept4(fixture->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    g_assert_cmpint(fixture->server, >=, 0);
+    setsockopt(fixture->server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static void
+server_sends(const struct fixture *fixture, const void *bytes, size_t count)
+{
+    g_assert_cmpint(send(fixture->server, bytes, count, MSG_NOSIGNAL), ==, (ssize_t)count);
+}
+
+static void
+server_expects(const struct fixture *fixture, const void *expected, size_t count)
+{
+    uint8_t buffer[NAIVE_PACKET_MAX];
+    size_t got = 0;
+
+    g_assert_cmpuint(count, <=, sizeof buffer);
+    while (got < count) {
+        ssize_t n;
+
+        wait_for(fixture->server, POLLIN);
+        n = recv(fixture->server, buffer + got, count - got, 0);
+        g_assert_cmpint(n, >, 0);
+        got += (size_t)n;
+    }
+    naive_assert_same(buffer, expected, count);
+}
+
+static void
+server_expects_end(const struct fixture *fixture)
+{
+    uint8_t byte;
+
+    wait_for(fixture->server, POLLIN);
+    g_assert_cmpint(recv(fixture->server, &byte, 1, 0), ==, 0);
+}
+
+static void
+server_closes(struct fixture *fixture)
+{
+    close(fixture->server);
+    fixture->server = -1;
+}
+
+static void
+server_resets(struct fixture *fixture)
+{
+    const struct linger at_once = { 1, 0 };
+
+    setsockopt(fixture->server, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    server_closes(fixture);
+}
+
+/* The server has the request and may answer. */
+static void
+connect_both(struct fixture *fixture)
+{
+    start(fixture);
+    host_sends(fixture, request, sizeof request);
+    server_accepts(fixture);
+    server_expects(fixture, plain_request, sizeof plain_request);
+}
+
+static void
+become_active(struct fixture *fixture)
+{
+    connect_both(fixture);
+    server_sends(fixture, confirm, sizeof confirm);
+    host_expects(fixture, confirm, sizeof confirm);
+    assert_state(fixture, HVS_SESSION_ACTIVE);
+}
+
+/* ---- a session ---- */
+
+static void
+test_counters(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[5000];
+    g_autofree char *server = g_strdup_printf("tcp:127.0.0.1:%u", fixture->port);
+    struct hvs_session session;
+
+    (void)data;
+    fill(bytes, sizeof bytes, 0);
+    become_active(fixture);
+    naive_host_take_signals(&fixture->host);
+    session = snapshot(fixture);
+    g_assert_cmpuint(session.id, ==, fixture->id);
+    g_assert_cmpuint(session.channel, ==, CHANNEL);
+    g_assert_cmpstr(session.server, ==, server);
+    g_assert_cmpuint(session.negotiation.requested_protocols, ==, 11);
+    g_assert_cmpuint(session.negotiation.selected_protocol, ==, 1);
+    g_assert_cmpuint(session.counters.packets_from_host, ==, 1);
+    g_assert_cmpuint(session.counters.packets_to_host, ==, 1);
+    g_assert_cmpuint(session.counters.bytes_to_server, ==, sizeof request);
+    g_assert_cmpuint(session.counters.bytes_to_host, ==, sizeof confirm);
+
+    for (unsigned i = 0; i < 3; i++) {
+        host_sends(fixture, bytes, 1000);
+        server_expects(fixture, bytes, 1000);
+        server_sends(fixture, bytes, sizeof bytes);
+        host_expects(fixture, bytes, sizeof bytes);
+    }
+    await_asleep(fixture);
+    naive_host_take_signals(&fixture->host);
+    session = snapshot(fixture);
+    g_assert_cmpuint(session.counters.packets_from_host, ==, 4);
+    g_assert_cmpuint(session.counters.packets_to_host, >=, 4);
+    g_assert_cmpuint(session.counters.bytes_to_server, ==, sizeof request + 3000);
+    g_assert_cmpuint(session.counters.bytes_to_host, ==, sizeof confirm + 3 * sizeof bytes);
+    g_assert_cmpuint(session.counters.signals_sent, ==, fixture->host.signals);
+    g_assert_cmpuint(session.counters.wakeups, >, 0);
+    g_assert_cmpuint(session.counters.ring_full, ==, 0);
+    g_assert_cmpuint(session.counters.socket_full, ==, 0);
+    g_assert_cmpint(session.reason, ==, HVS_END_NONE);
+
+    rescind_and_await_end(fixture);
+    g_assert_cmpuint(fixture->session.counters.bytes_to_host, ==, session.counters.bytes_to_host);
+    g_assert_cmpuint(fixture->session.counters.packets_from_host, ==, 4);
+}
+
+/* A host that sleeps is signalled, one that reads is not. */
+static void
+test_signals(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t byte = pattern(0);
+
+    (void)data;
+    become_active(fixture);
+    naive_host_take_signals(&fixture->host);
+    fixture->host.signals = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        server_sends(fixture, &byte, 1);
+        await_asleep(fixture);
+    }
+    naive_host_take_signals(&fixture->host);
+    g_assert_cmpuint(fixture->host.signals, ==, 1); /* the ring was not empty any more */
+    for (unsigned i = 0; i < 10; i++)
+        host_expects(fixture, &byte, 1);
+
+    fixture->host.from_guest.words[INTERRUPT_MASK] = 1;
+    server_sends(fixture, &byte, 1);
+    await_asleep(fixture);
+    naive_host_take_signals(&fixture->host);
+    g_assert_cmpuint(fixture->host.signals, ==, 1);
+    host_expects(fixture, &byte, 1);
+    rescind_and_await_end(fixture);
+}
+
+static void
+test_idle(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    start(fixture);
+    assert_stays_asleep(fixture, 100);
+    host_sends(fixture, request, sizeof request);
+    server_accepts(fixture);
+    server_expects(fixture, plain_request, sizeof plain_request);
+    /* The host goes on, the server has not confirmed. */
+    host_sends(fixture, request, sizeof request);
+    assert_stays_asleep(fixture, 100);
+    server_sends(fixture, confirm, sizeof confirm);
+    host_expects(fixture, confirm, sizeof confirm);
+    server_expects(fixture, request, sizeof request);
+    assert_stays_asleep(fixture, 1000);
+    g_assert_cmpint(snapshot(fixture).state, ==, HVS_SESSION_ACTIVE);
+    rescind_and_await_end(fixture);
+}
+
+/* ---- the request ---- */
+
+static void
+test_request_bytewise(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    start(fixture);
+    for (size_t i = 0; i < sizeof request; i++) {
+        g_assert_false(server_is_called(fixture));
+        host_sends(fixture, &request[i], 1);
+        if (i + 1 < sizeof request)
+            assert_state(fixture, HVS_SESSION_WAITING);
+    }
+    server_accepts(fixture);
+    server_expects(fixture, plain_request, sizeof plain_request);
+    rescind_and_await_end(fixture);
+    g_assert_cmpuint(fixture->session.counters.packets_from_host, ==, sizeof request);
+}
+
+/* What comes with it in one packet belongs to the stream behind. */
+static void
+test_request_with_surplus(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[sizeof request + 700];
+
+    (void)data;
+    memcpy(bytes, request, sizeof request);
+    fill(bytes + sizeof request, 700, 0);
+    start(fixture);
+    host_sends(fixture, bytes, sizeof bytes);
+    server_accepts(fixture);
+    server_expects(fixture, plain_request, sizeof plain_request);
+    server_sends(fixture, confirm, sizeof confirm);
+    server_expects(fixture, bytes + sizeof request, 700);
+    rescind_and_await_end(fixture);
+}
+
+/* In real time: a host that says nothing may take for ever, half a request may not. */
+static void
+test_request_timeout(struct fixture *fixture, gconstpointer data)
+{
+    struct fixture silent = { 0 };
+
+    set_up(&silent, data);
+    start(&silent);
+    start(fixture);
+    await_asleep(fixture);
+    host_sends(fixture, request, 5);
+    await_end(fixture, HVS_END_REQUEST_TIMEOUT);
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, >=,
+                     HVS_SESSION_REQUEST_TIMEOUT);
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, <,
+                     HVS_SESSION_REQUEST_TIMEOUT + 5000);
+    g_assert_false(server_is_called(fixture));
+
+    assert_state(&silent, HVS_SESSION_WAITING);
+    g_assert_cmpuint(snapshot(&silent).counters.wakeups, ==, 0);
+    rescind_and_await_end(&silent);
+    silent.descriptors--; /* the other's channel was open when they were counted */
+    tear_down(&silent, data);
+}
+
+/* ---- rescinds: no byte of the rings is touched afterwards ---- */
+
+static void
+test_rescind_waiting(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    start(fixture);
+    assert_state(fixture, HVS_SESSION_WAITING);
+    rescind_and_await_end(fixture);
+}
+
+static void
+test_rescind_idle(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    rescind_and_await_end(fixture);
+    server_expects_end(fixture);
+}
+
+/* With a signal and data under way. */
+static void
+test_rescind_signalled(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture); /* and asleep */
+    g_assert_cmpint(mprotect(fixture->guest.map, fixture->guest.map_size, PROT_NONE), ==, 0);
+    /* Both in one system call would be best: what is seen is what is there when poll() returns. */
+    naive_host_rescind(&fixture->host);
+    server_sends(fixture, confirm, sizeof confirm);
+    await_end(fixture, HVS_END_HOST_RESCINDED);
+}
+
+static void
+test_rescind_connecting(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    stop_listening(fixture);
+    fixture->settings.server_timeout = 60000;
+    start(fixture);
+    host_sends(fixture, request, sizeof request);
+    while (snapshot(fixture).state != HVS_SESSION_CONNECTING)
+        g_usleep(1000);
+    g_assert_cmpint(mprotect(fixture->guest.map, fixture->guest.map_size, PROT_NONE), ==, 0);
+    naive_host_signal(&fixture->host); /* read later, or never */
+    while (naive_host_unread_signals(&fixture->host) > 0)
+        g_usleep(1000);
+    g_assert_cmpint(snapshot(fixture).state, ==, HVS_SESSION_CONNECTING);
+    rescind_and_await_end(fixture);
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, <, 5000);
+}
+
+/* As much as the server's side takes in; returns how many bytes. */
+static size_t
+server_floods(const struct fixture *fixture)
+{
+    uint8_t bytes[16384];
+    size_t sent = 0;
+
+    for (;;) {
+        ssize_t n;
+
+        fill(bytes, sizeof bytes, sent);
+        n = send(fixture->server, bytes, sizeof bytes, MSG_NOSIGNAL);
+        if (n > 0) {
+            sent += (size_t)n;
+            continue;
+        }
+        g_assert_cmpint(errno, ==, EAGAIN);
+        await_asleep(fixture);
+        if (send(fixture->server, bytes, 1, MSG_NOSIGNAL) != 1)
+            return sent;
+        sent++;
+    }
+}
+
+static void
+test_rescind_host_stalled(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    server_floods(fixture);
+    rescind_and_await_end(fixture);
+}
+
+/* As much as the ring and the server's side take; returns how many bytes. */
+static size_t
+host_floods(struct fixture *fixture)
+{
+    const struct naive_ring *ring = &fixture->host.to_guest;
+    uint8_t bytes[4000];
+    size_t sent = 0;
+    unsigned full = 0;
+
+    while (full < 2) {
+        uint32_t used = naive_distance(ring, ring->words[READ_INDEX], ring->words[WRITE_INDEX]);
+
+        if (used + naive_packet_size(NAIVE_PIPE_HEADER + sizeof bytes) >= ring->size) {
+            await_asleep(fixture);
+            full++;
+            continue;
+        }
+        full = 0;
+        fill(bytes, sizeof bytes, sent);
+        host_sends(fixture, bytes, sizeof bytes);
+        sent += sizeof bytes;
+    }
+    return sent;
+}
+
+static void
+test_rescind_server_stalled(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    host_floods(fixture);
+    rescind_and_await_end(fixture);
+}
+
+static void
+test_rescind_closing(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    server_closes(fixture);
+    host_expects_end(fixture);
+    assert_state(fixture, HVS_SESSION_CLOSING);
+    rescind_and_await_end(fixture);
+}
+
+/* ---- stops ---- */
+
+static void
+test_stop(struct fixture *fixture, gconstpointer data)
+{
+    static const enum hvs_end_reason reasons[] = { HVS_END_STOPPED, HVS_END_DISCONNECTED,
+                                                   HVS_END_CONTROL_LOST, HVS_END_HOST_RESCINDED };
+    enum hvs_end_reason reason = reasons[fixture->id % G_N_ELEMENTS(reasons)];
+    enum hvs_session_state state = (enum hvs_session_state)GPOINTER_TO_INT(data);
+
+    if (state == HVS_SESSION_CONNECTING) {
+        stop_listening(fixture);
+        start(fixture);
+        host_sends(fixture, request, sizeof request);
+        while (snapshot(fixture).state != HVS_SESSION_CONNECTING)
+            g_usleep(1000);
+    } else if (state == HVS_SESSION_ACTIVE) {
+        become_active(fixture);
+    } else {
+        start(fixture);
+    }
+    hvs_relay_stop(fixture->relay, reason);
+    hvs_relay_stop(fixture->relay, HVS_END_NO_RESOURCES);
+    await_end(fixture, reason);
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, <, 5000);
+}
+
+static void
+test_stop_stalled(struct fixture *fixture, gconstpointer data)
+{
+    if (data != NULL) {
+        become_active(fixture);
+        server_floods(fixture);
+        host_floods(fixture);
+    } else {
+        connect_both(fixture);
+    }
+    hvs_relay_stop(fixture->relay, HVS_END_DISCONNECTED);
+    await_end(fixture, HVS_END_DISCONNECTED);
+}
+
+/* Freed alive: nobody is told. */
+static void
+test_free_alive(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    g_clear_pointer(&fixture->relay, hvs_relay_free);
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+    g_assert_cmpuint(fixture->ended, ==, 0);
+    server_expects_end(fixture);
+    g_assert_false(naive_host_take_signals(&fixture->host));
+}
+
+/* Freed when it has ended, and before that was told. */
+static void
+test_free_ended(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    start(fixture);
+    naive_host_rescind(&fixture->host);
+    while (snapshot(fixture).state != HVS_SESSION_ENDED)
+        g_usleep(1000);
+    g_clear_pointer(&fixture->relay, hvs_relay_free);
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+    g_assert_cmpuint(fixture->ended, ==, 0);
+}
+
+static void
+test_start_without_descriptor(struct fixture *fixture, gconstpointer data)
+{
+    struct hvs_channel channel = fixture->guest;
+    g_autoptr(GError) error = NULL;
+    struct rlimit limit, low;
+    int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    (void)data;
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    low = limit;
+    low.rlim_cur = (rlim_t)next;
+    setrlimit(RLIMIT_NOFILE, &low);
+    fixture->relay = hvs_relay_start(fixture->id, CHANNEL, &channel, &fixture->settings, on_ended,
+                                     fixture, &error);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    g_assert_error(error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+    g_assert_null(fixture->relay);
+    g_assert_cmpint(channel.fd, ==, -1);
+    g_assert_false(naive_host_take_signals(&fixture->host));
+}
+
+/* ---- ends ---- */
+
+static void
+assert_detail(const struct fixture *fixture, const char *about)
+{
+    if (strstr(fixture->session.detail, about) == NULL)
+        g_error("\"%s\" has no \"%s\"", fixture->session.detail, about);
+}
+
+static void
+test_end_before_request(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    start(fixture);
+    host_sends(fixture, request, 7);
+    host_ends(fixture);
+    await_end(fixture, HVS_END_HOST_CLOSED);
+    assert_detail(fixture, "request");
+    g_assert_false(server_is_called(fixture));
+}
+
+static void
+test_request_malformed(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    start(fixture);
+    host_sends(fixture, "GET / HTTP/1.1\r\n\r\n", 18);
+    await_end(fixture, HVS_END_REQUEST_MALFORMED);
+    g_assert_cmpint(fixture->session.negotiation_error, ==, HVS_TPKT_BAD_VERSION);
+    assert_detail(fixture, hvs_negotiation_error_to_string(HVS_TPKT_BAD_VERSION));
+    g_assert_false(server_is_called(fixture));
+}
+
+/* A mirrored client has to get an MCS Connect Response. */
+static void
+test_initial_malformed(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->settings.negotiation_reply = HVS_REPLY_SETTING_MIRROR;
+    connect_both(fixture);
+    server_sends(fixture, plain_confirm, sizeof plain_confirm);
+    host_sends(fixture, "no TPKT", 7);
+    await_end(fixture, HVS_END_REQUEST_MALFORMED);
+}
+
+static void
+test_reply_malformed(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    connect_both(fixture);
+    server_sends(fixture, "SSH-2.0\r\n", 9);
+    await_end(fixture, HVS_END_REPLY_MALFORMED);
+    g_assert_cmpint(fixture->session.negotiation_error, ==, HVS_TPKT_BAD_VERSION);
+    g_assert_false(naive_host_has_input(&fixture->host));
+}
+
+static void
+test_unreachable(struct fixture *fixture, gconstpointer data)
+{
+    g_autofree char *server = g_strdup_printf("tcp:127.0.0.1:%u", fixture->port);
+
+    (void)data;
+    stop_listening(fixture);
+    fixture->settings.server_timeout = 150;
+    start(fixture);
+    host_sends(fixture, request, sizeof request);
+    await_end(fixture, HVS_END_SERVER_UNREACHABLE);
+    assert_detail(fixture, server);
+    assert_detail(fixture, "refused");
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, >=, 140);
+}
+
+/* It is not up yet, and waited for. */
+static void
+test_server_late(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    stop_listening(fixture);
+    start(fixture);
+    host_sends(fixture, request, sizeof request);
+    while (snapshot(fixture).state != HVS_SESSION_CONNECTING)
+        g_usleep(1000);
+    g_assert_cmpint(listen(fixture->listener, 1), ==, 0);
+    server_accepts(fixture);
+    server_expects(fixture, plain_request, sizeof plain_request);
+    rescind_and_await_end(fixture);
+}
+
+/* The client is told as the server said it, and the reason is kept. */
+static void
+test_refused(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->settings.negotiation_reply = (unsigned)GPOINTER_TO_INT(data);
+    connect_both(fixture);
+    server_sends(fixture, failure, sizeof failure);
+    host_expects(fixture, failure, sizeof failure);
+    server_closes(fixture);
+    host_expects_end(fixture);
+    host_ends(fixture);
+    await_end(fixture, HVS_END_SERVER_REFUSED);
+    g_assert_cmpuint(fixture->session.negotiation.failure_code, ==, 5);
+    assert_detail(fixture, hvs_negotiation_failure_to_string(5));
+}
+
+static void
+test_encrypts(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t mirrored[sizeof plain_confirm];
+
+    (void)data;
+    fixture->settings.negotiation_reply = HVS_REPLY_SETTING_AUTO;
+    memcpy(mirrored, plain_confirm, sizeof mirrored);
+    mirrored[15] = 8;
+    connect_both(fixture);
+    server_sends(fixture, plain_confirm, sizeof plain_confirm);
+    host_expects(fixture, mirrored, sizeof mirrored);
+    server_sends(fixture, encrypting_response, sizeof encrypting_response);
+    await_end(fixture, HVS_END_SERVER_ENCRYPTS);
+    g_assert_cmpuint(fixture->session.negotiation.encryption_method, ==, 2);
+    g_assert_false(naive_host_has_input(&fixture->host));
+}
+
+static void
+test_ring_corrupt(struct fixture *fixture, gconstpointer data)
+{
+    if (data != NULL)
+        become_active(fixture);
+    else
+        start(fixture);
+    naive_host_publish(&fixture->host, RING_DATA);
+    naive_host_signal(&fixture->host);
+    await_end(fixture, HVS_END_RING_CORRUPT);
+}
+
+static void
+test_our_ring_corrupt(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    fixture->host.from_guest.words[READ_INDEX] = 4096;
+    server_sends(fixture, confirm, sizeof confirm);
+    await_end(fixture, HVS_END_RING_CORRUPT);
+}
+
+/* What came before it is delivered. */
+static void
+test_pipe_protocol(struct fixture *fixture, gconstpointer data)
+{
+    struct naive_host *host = &fixture->host;
+    uint32_t at;
+
+    (void)data;
+    become_active(fixture);
+    at = naive_host_put(host, host->to_guest.words[WRITE_INDEX], 1, 4, "last", 4);
+    at = naive_host_put(host, at, 1, 5, "none", 0);
+    naive_host_publish(host, at);
+    await_end(fixture, HVS_END_PIPE_PROTOCOL);
+    assert_detail(fixture, "length exceeds");
+    assert_detail(fixture, "0x5");
+    server_expects(fixture, "last", 4);
+    server_expects_end(fixture);
+}
+
+static void
+test_channel_error(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    g_assert_cmpint(send(fixture->host.fd, "ab", 2, 0), ==, 2);
+    await_end(fixture, HVS_END_CHANNEL_ERROR);
+    assert_detail(fixture, "reading the channel");
+}
+
+/* ---- closing ---- */
+
+static void
+test_server_closes(struct fixture *fixture, gconstpointer data)
+{
+    uint64_t answered;
+
+    (void)data;
+    become_active(fixture);
+    server_sends(fixture, "bye", 3);
+    server_closes(fixture);
+    host_expects(fixture, "bye", 3);
+    host_expects_end(fixture);
+    assert_state(fixture, HVS_SESSION_CLOSING);
+    answered = hvs_relay_now();
+    host_ends(fixture);
+    await_end(fixture, HVS_END_SERVER_CLOSED);
+    g_assert_cmpuint(fixture->session.ended - answered, <, 1500); /* no need to wait */
+    g_assert_cmpstr(fixture->session.detail, ==, "");
+}
+
+/* In real time: a host that has read everything and says nothing is not waited for. */
+static void
+test_server_closes_host_silent(struct fixture *fixture, gconstpointer data)
+{
+    uint64_t closed;
+
+    (void)data;
+    become_active(fixture);
+    closed = hvs_relay_now();
+    server_closes(fixture);
+    host_expects_end(fixture);
+    await_end(fixture, HVS_END_SERVER_CLOSED);
+    g_assert_cmpuint(hvs_relay_now() - closed, >=, 1900);
+}
+
+/* It sends on while the host has nothing more to say. */
+static void
+test_host_half_closes(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[8000];
+
+    (void)data;
+    fill(bytes, sizeof bytes, 0);
+    become_active(fixture);
+    host_sends(fixture, "bye", 3);
+    host_ends(fixture);
+    server_expects(fixture, "bye", 3);
+    server_expects_end(fixture);
+    assert_state(fixture, HVS_SESSION_CLOSING);
+    for (unsigned i = 0; i < 20; i++) {
+        server_sends(fixture, bytes, sizeof bytes);
+        host_expects(fixture, bytes, sizeof bytes);
+    }
+    assert_stays_asleep(fixture, 50);
+    server_closes(fixture);
+    host_expects_end(fixture);
+    await_end(fixture, HVS_END_HOST_CLOSED);
+}
+
+static void
+test_server_half_closes(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[8000];
+
+    (void)data;
+    fill(bytes, sizeof bytes, 0);
+    become_active(fixture);
+    server_sends(fixture, "bye", 3);
+    shutdown(fixture->server, SHUT_WR);
+    host_expects(fixture, "bye", 3);
+    host_expects_end(fixture);
+    for (unsigned i = 0; i < 20; i++) {
+        host_sends(fixture, bytes, sizeof bytes);
+        server_expects(fixture, bytes, sizeof bytes);
+    }
+    host_ends(fixture);
+    server_expects_end(fixture);
+    await_end(fixture, HVS_END_SERVER_CLOSED);
+}
+
+/* The host is told all the same, and reads what there was. */
+static void
+test_server_resets(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    server_sends(fixture, "half", 4);
+    assert_state(fixture, HVS_SESSION_ACTIVE);
+    server_resets(fixture);
+    host_expects(fixture, "half", 4);
+    host_expects_end(fixture);
+    await_end(fixture, HVS_END_SERVER_ERROR);
+    assert_detail(fixture, "reset");
+}
+
+/* The reset may show when sending or when receiving: what the host still has to say goes nowhere,
+ * and nobody waits for it. */
+static void
+test_server_resets_stalled(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    host_floods(fixture);
+    server_resets(fixture);
+    host_expects_end(fixture);
+    await_any_end(fixture);
+    g_assert_true(fixture->session.reason == HVS_END_SERVER_ERROR ||
+                  fixture->session.reason == HVS_END_SERVER_CLOSED);
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, <, 5000);
+}
+
+/* Before it has said anything: the client gets no reply at all. */
+static void
+test_server_closes_at_once(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    connect_both(fixture);
+    server_sends(fixture, confirm, 6);
+    server_closes(fixture);
+    host_expects_end(fixture);
+    host_ends(fixture);
+    await_end(fixture, HVS_END_SERVER_CLOSED);
+}
+
+/* ---- back-pressure ---- */
+
+static void
+test_host_stalled(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t packet[NAIVE_PACKET_MAX];
+    size_t sent, got = 0;
+
+    (void)data;
+    become_active(fixture);
+    sent = server_floods(fixture);
+    assert_stays_asleep(fixture, 300);
+    g_assert_cmpuint(snapshot(fixture).counters.ring_full, >=, 1);
+    g_assert_cmpuint(snapshot(fixture).counters.bytes_to_host, <=, sizeof confirm + RING_DATA);
+    /* The other way is open. */
+    host_sends(fixture, "key", 3);
+    server_expects(fixture, "key", 3);
+
+    while (got < sent) {
+        int length = naive_host_receive(&fixture->host, packet);
+
+        g_assert_cmpint(length, >, 0);
+        assert_pattern(packet, (size_t)length, got);
+        got += (size_t)length;
+    }
+    g_assert_cmpuint(got, ==, sent);
+    server_sends(fixture, "more", 4);
+    host_expects(fixture, "more", 4);
+    rescind_and_await_end(fixture);
+}
+
+static void
+test_server_stalled(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[65536];
+    size_t sent, got = 0;
+
+    (void)data;
+    become_active(fixture);
+    sent = host_floods(fixture);
+    assert_stays_asleep(fixture, 300);
+    g_assert_cmpuint(snapshot(fixture).counters.socket_full, >=, 1);
+    /* The other way is open. */
+    server_sends(fixture, "picture", 7);
+    host_expects(fixture, "picture", 7);
+
+    /* The host waits until the ring is nearly empty. */
+    naive_host_take_signals(&fixture->host);
+    fixture->host.signals = 0;
+    fixture->host.to_guest.words[PENDING_SEND_SZ] = RING_DATA - 8192;
+    while (got < sent) {
+        ssize_t n;
+
+        wait_for(fixture->server, POLLIN);
+        n = recv(fixture->server, bytes, sizeof bytes, 0);
+        g_assert_cmpint(n, >, 0);
+        assert_pattern(bytes, (size_t)n, got);
+        got += (size_t)n;
+    }
+    await_asleep(fixture);
+    naive_host_take_signals(&fixture->host);
+    g_assert_cmpuint(fixture->host.signals, ==, 1);
+    fixture->host.to_guest.words[PENDING_SEND_SZ] = 0;
+    host_sends(fixture, "more", 4);
+    server_expects(fixture, "more", 4);
+    rescind_and_await_end(fixture);
+}
+
+/* Refusals are warnings, and expected here. */
+static GLogWriterOutput
+drop_log(GLogLevelFlags level, const GLogField *fields, gsize count, gpointer data)
+{
+    (void)data;
+    return level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)
+               ? g_log_writer_default(level, fields, count, NULL)
+               : G_LOG_WRITER_HANDLED;
+}
+
+/* What GIO opens with the first connection it keeps. */
+static void
+warm_up(void)
+{
+    const struct hvs_server_address nobody = { .kind = HVS_SERVER_TCP, .host = "127.0.0.1" };
+    unsigned which;
+
+    g_assert_cmpint(hvs_server_connect(&nobody, 1, 0, NULL, 0, NULL, NULL, &which, NULL), ==, -1);
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*test)(struct fixture *, gconstpointer);
+        int data;
+    } tests[] = {
+        { "/relay/session/counters", test_counters, 0 },
+        { "/relay/session/signals", test_signals, 0 },
+        { "/relay/session/idle", test_idle, 0 },
+        { "/relay/request/one-byte-at-a-time", test_request_bytewise, 0 },
+        { "/relay/request/with-surplus", test_request_with_surplus, 0 },
+        { "/relay/request/timeout", test_request_timeout, 0 },
+        { "/relay/rescind/waiting", test_rescind_waiting, 0 },
+        { "/relay/rescind/idle", test_rescind_idle, 0 },
+        { "/relay/rescind/signalled", test_rescind_signalled, 0 },
+        { "/relay/rescind/connecting", test_rescind_connecting, 0 },
+        { "/relay/rescind/host-stalled", test_rescind_host_stalled, 0 },
+        { "/relay/rescind/server-stalled", test_rescind_server_stalled, 0 },
+        { "/relay/rescind/closing", test_rescind_closing, 0 },
+        { "/relay/stop/waiting/1", test_stop, HVS_SESSION_WAITING },
+        { "/relay/stop/waiting/2", test_stop, HVS_SESSION_WAITING },
+        { "/relay/stop/waiting/3", test_stop, HVS_SESSION_WAITING },
+        { "/relay/stop/waiting/4", test_stop, HVS_SESSION_WAITING },
+        { "/relay/stop/connecting", test_stop, HVS_SESSION_CONNECTING },
+        { "/relay/stop/negotiating", test_stop_stalled, 0 },
+        { "/relay/stop/active", test_stop, HVS_SESSION_ACTIVE },
+        { "/relay/stop/both-stalled", test_stop_stalled, 1 },
+        { "/relay/free/alive", test_free_alive, 0 },
+        { "/relay/free/ended", test_free_ended, 0 },
+        { "/relay/start/without-descriptor", test_start_without_descriptor, 0 },
+        { "/relay/end/before-request", test_end_before_request, 0 },
+        { "/relay/end/request-malformed", test_request_malformed, 0 },
+        { "/relay/end/initial-malformed", test_initial_malformed, 0 },
+        { "/relay/end/reply-malformed", test_reply_malformed, 0 },
+        { "/relay/end/server-unreachable", test_unreachable, 0 },
+        { "/relay/end/server-refused/passthrough", test_refused, HVS_REPLY_SETTING_PASSTHROUGH },
+        { "/relay/end/server-refused/mirror", test_refused, HVS_REPLY_SETTING_MIRROR },
+        { "/relay/end/server-encrypts", test_encrypts, 0 },
+        { "/relay/end/ring-corrupt/waiting", test_ring_corrupt, 0 },
+        { "/relay/end/ring-corrupt/active", test_ring_corrupt, 1 },
+        { "/relay/end/ring-corrupt/ours", test_our_ring_corrupt, 0 },
+        { "/relay/end/pipe-protocol", test_pipe_protocol, 0 },
+        { "/relay/end/channel-error", test_channel_error, 0 },
+        { "/relay/server-late", test_server_late, 0 },
+        { "/relay/close/server", test_server_closes, 0 },
+        { "/relay/close/server-and-host-silent", test_server_closes_host_silent, 0 },
+        { "/relay/close/server-at-once", test_server_closes_at_once, 0 },
+        { "/relay/close/host-half", test_host_half_closes, 0 },
+        { "/relay/close/server-half", test_server_half_closes, 0 },
+        { "/relay/close/server-reset", test_server_resets, 0 },
+        { "/relay/close/server-reset-stalled", test_server_resets_stalled, 0 },
+        { "/relay/back-pressure/host-stalled", test_host_stalled, 0 },
+        { "/relay/back-pressure/server-stalled", test_server_stalled, 0 },
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    g_test_init(&argc, &argv, NULL);
+    g_log_set_writer_func(drop_log, NULL, NULL);
+    warm_up();
+    for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, struct fixture, GINT_TO_POINTER(tests[i].data), set_up,
+                   tests[i].test, tear_down);
+    return g_test_run();
+}
