@@ -39,7 +39,7 @@ typedef struct hvhost_channel hvhost_channel;
 
 /* When the host masks the interrupts of the guest → host ring. */
 enum hvhost_masking {
-    HVHOST_MASK_AWAKE,  /* while a thread of the host works on the ring */
+    HVHOST_MASK_AWAKE, /* while a thread of the host works on the ring */
     HVHOST_MASK_NEVER,
     HVHOST_MASK_ALWAYS, /* the host looks once a millisecond instead */
 };
@@ -49,9 +49,9 @@ enum hvhost_version_policy {
     HVHOST_VERSION_ACCEPT, /* accepted = 2 */
     HVHOST_VERSION_REFUSE, /* accepted = 0 */
     HVHOST_VERSION_SILENT,
-    HVHOST_VERSION_ERROR,  /* a message of type 0 */
-    HVHOST_VERSION_BAD,    /* a message of an unknown type */
-    HVHOST_VERSION_SHORT,  /* a response cut short */
+    HVHOST_VERSION_ERROR, /* a message of type 0 */
+    HVHOST_VERSION_BAD,   /* a message of an unknown type */
+    HVHOST_VERSION_SHORT, /* a response cut short */
 };
 
 enum hvhost_event {
@@ -72,14 +72,14 @@ typedef void (*hvhost_event_function)(hvhost *host, enum hvhost_event event, uns
                                       void *user_data);
 
 struct hvhost_options {
-    const char           *socket_path;   /* made by the host, removed by hvhost_free() */
-    size_t                ring_size;     /* data bytes of each ring, a multiple of the page size */
-    enum hvhost_masking   masking;
-    bool                  kernel_masks;  /* the guest's kernel masks at open and at each signal */
-    bool                  offer_control; /* from the start */
-    FILE                 *log;           /* a line for every event; NULL: none */
-    hvhost_event_function event;         /* may be NULL */
-    void                 *user_data;
+    const char *socket_path; /* made by the host, removed by hvhost_free() */
+    size_t ring_size;        /* data bytes of each ring, a multiple of the page size */
+    enum hvhost_masking masking;
+    bool kernel_masks;           /* the guest's kernel masks at open and at each signal */
+    bool offer_control;          /* from the start */
+    FILE *log;                   /* a line for every event; NULL: none */
+    hvhost_event_function event; /* may be NULL */
+    void *user_data;
 };
 /* ring_size HVHOST_RING_SIZE, MASK_AWAKE, control offered. */
 void hvhost_options_init(struct hvhost_options *options, const char *socket_path);
@@ -156,8 +156,7 @@ void hvhost_channel_set_packets(hvhost_channel *channel, uint32_t packet_max, bo
 /* -- a data channel: reading and writing streams -- */
 
 /* All bytes, waiting for room as needed: 0 or an error. Packets are published in batches. */
-int hvhost_channel_write(hvhost_channel *channel, const void *bytes, size_t length,
-                         int timeout_ms);
+int hvhost_channel_write(hvhost_channel *channel, const void *bytes, size_t length, int timeout_ms);
 /* As many bytes as there is room for: > 0 or an error. When -EAGAIN is returned or it was not
  * everything, the guest has been asked to signal when there is room. */
 ssize_t hvhost_channel_try_write(hvhost_channel *channel, const void *bytes, size_t length);
@@ -202,7 +201,7 @@ int hvhost_channel_consume(hvhost_channel *channel, size_t length);
 /* -- counters -- */
 
 struct hvhost_counters {
-    uint64_t bytes_to_guest, bytes_from_guest;     /* payload */
+    uint64_t bytes_to_guest, bytes_from_guest; /* payload */
     uint64_t packets_to_guest, packets_from_guest;
     uint64_t signals_to_guest, signals_from_guest;
     uint64_t times_full;       /* times the host asked for room in the host → guest ring */
@@ -210,8 +209,8 @@ struct hvhost_counters {
     uint64_t signals_allowed;  /* upper bound of what the guest may have sent so far */
     uint32_t unread_by_guest;  /* ring bytes at close, or now */
     uint32_t unread_by_host;   /* likewise */
-    bool     open;
-    bool     end_from_guest;   /* zero-length data came */
+    bool open;
+    bool end_from_guest; /* zero-length data came */
 };
 void hvhost_channel_counters(hvhost_channel *channel, struct hvhost_counters *counters);
 
@@ -220,38 +219,38 @@ void hvhost_channel_counters(hvhost_channel *channel, struct hvhost_counters *co
 /* Words (write-index-range, pipe-type-3, …) with what they do: hvhost_corruption_name(). The
  * channel is not to be written to afterwards unless noted. */
 enum hvhost_corruption {
-    HVHOST_WRITE_INDEX_RANGE,       /* host → guest write_index = ring size */
-    HVHOST_WRITE_INDEX_HUGE,        /* 0xfffffff8 */
-    HVHOST_WRITE_INDEX_MISALIGNED,  /* + 4 */
-    HVHOST_READ_INDEX_RANGE,        /* guest → host read_index = ring size */
-    HVHOST_READ_INDEX_MISALIGNED,   /* + 4 */
-    HVHOST_USED_TOO_SMALL,          /* write_index 8 bytes on */
-    HVHOST_OFFSET_ZERO,             /* data_offset8 = 0 */
-    HVHOST_OFFSET_ONE,              /* data_offset8 = 1 */
-    HVHOST_OFFSET_BEYOND_LENGTH,    /* data_offset8 = length8 + 1 */
-    HVHOST_LENGTH_ZERO,             /* length8 = 0 */
-    HVHOST_LENGTH_ONE,              /* length8 = 1 */
-    HVHOST_LENGTH_BEYOND_USED,      /* length8 one more than was published */
-    HVHOST_LENGTH_MAX,              /* length8 = 0xffff */
-    HVHOST_PIPE_NO_HEADER,          /* a payload of no bytes */
-    HVHOST_PIPE_LENGTH_BEYOND,      /* length one more than the payload holds */
-    HVHOST_PIPE_LENGTH_HUGE,        /* length = 0xffffffff */
-    HVHOST_PIPE_LENGTH_OVER_MAX,    /* 16,392 zero bytes, all there, more than pipes carry: a guest
-                                     * may take or refuse it */
-    HVHOST_PIPE_PARTIAL,            /* type 2: the bytes "XXpartial" of which two are consumed;
-                                     * a good packet, writing may go on */
-    HVHOST_PIPE_PARTIAL_BAD,        /* type 2, more consumed than there is */
-    HVHOST_PIPE_TYPE_3,             /* GPA-direct set-up */
-    HVHOST_PIPE_TYPE_4,             /* GPA-direct tear-down */
-    HVHOST_PIPE_TYPE_5,             /* indication complete */
-    HVHOST_PIPE_TYPE_UNKNOWN,       /* 0x77 */
-    HVHOST_PACKET_TYPE_7,           /* transfer pages */
-    HVHOST_PACKET_TYPE_9,           /* GPA direct */
-    HVHOST_PACKET_TYPE_COMPLETION,  /* 0x0b */
-    HVHOST_PACKET_TYPE_UNKNOWN,     /* 0x42 */
-    HVHOST_DATA_OFFSET_LARGER,      /* 8 bytes more between descriptor and payload "offset": a good
-                                     * packet, writing may go on */
-    HVHOST_TRANSACTION_ONES,        /* transaction_id all ones, payload "ones": likewise good */
+    HVHOST_WRITE_INDEX_RANGE,      /* host → guest write_index = ring size */
+    HVHOST_WRITE_INDEX_HUGE,       /* 0xfffffff8 */
+    HVHOST_WRITE_INDEX_MISALIGNED, /* + 4 */
+    HVHOST_READ_INDEX_RANGE,       /* guest → host read_index = ring size */
+    HVHOST_READ_INDEX_MISALIGNED,  /* + 4 */
+    HVHOST_USED_TOO_SMALL,         /* write_index 8 bytes on */
+    HVHOST_OFFSET_ZERO,            /* data_offset8 = 0 */
+    HVHOST_OFFSET_ONE,             /* data_offset8 = 1 */
+    HVHOST_OFFSET_BEYOND_LENGTH,   /* data_offset8 = length8 + 1 */
+    HVHOST_LENGTH_ZERO,            /* length8 = 0 */
+    HVHOST_LENGTH_ONE,             /* length8 = 1 */
+    HVHOST_LENGTH_BEYOND_USED,     /* length8 one more than was published */
+    HVHOST_LENGTH_MAX,             /* length8 = 0xffff */
+    HVHOST_PIPE_NO_HEADER,         /* a payload of no bytes */
+    HVHOST_PIPE_LENGTH_BEYOND,     /* length one more than the payload holds */
+    HVHOST_PIPE_LENGTH_HUGE,       /* length = 0xffffffff */
+    HVHOST_PIPE_LENGTH_OVER_MAX,   /* 16,392 zero bytes, all there, more than pipes carry: a guest
+                                    * may take or refuse it */
+    HVHOST_PIPE_PARTIAL,           /* type 2: the bytes "XXpartial" of which two are consumed;
+                                    * a good packet, writing may go on */
+    HVHOST_PIPE_PARTIAL_BAD,       /* type 2, more consumed than there is */
+    HVHOST_PIPE_TYPE_3,            /* GPA-direct set-up */
+    HVHOST_PIPE_TYPE_4,            /* GPA-direct tear-down */
+    HVHOST_PIPE_TYPE_5,            /* indication complete */
+    HVHOST_PIPE_TYPE_UNKNOWN,      /* 0x77 */
+    HVHOST_PACKET_TYPE_7,          /* transfer pages */
+    HVHOST_PACKET_TYPE_9,          /* GPA direct */
+    HVHOST_PACKET_TYPE_COMPLETION, /* 0x0b */
+    HVHOST_PACKET_TYPE_UNKNOWN,    /* 0x42 */
+    HVHOST_DATA_OFFSET_LARGER,     /* 8 bytes more between descriptor and payload "offset": a good
+                                    * packet, writing may go on */
+    HVHOST_TRANSACTION_ONES,       /* transaction_id all ones, payload "ones": likewise good */
 };
 #define HVHOST_CORRUPTIONS (HVHOST_TRANSACTION_ONES + 1)
 const char *hvhost_corruption_name(enum hvhost_corruption corruption);

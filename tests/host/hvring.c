@@ -6,9 +6,9 @@
 static uint32_t
 advance(uint32_t offset, uint32_t n, uint32_t size)
 {
-    uint64_t sum = (uint64_t) offset + n;
+    uint64_t sum = (uint64_t)offset + n;
 
-    return (uint32_t) (sum >= size ? sum - size : sum);
+    return (uint32_t)(sum >= size ? sum - size : sum);
 }
 
 /* How far `to` lies ahead of `from`. */
@@ -36,7 +36,7 @@ copy_in(uint8_t *data, uint32_t size, uint32_t offset, const void *from, uint32_
     uint32_t first = length < size - offset ? length : size - offset;
 
     memcpy(data + offset, from, first);
-    memcpy(data, (const uint8_t *) from + first, length - first);
+    memcpy(data, (const uint8_t *)from + first, length - first);
 }
 
 static void
@@ -45,7 +45,7 @@ copy_out(const uint8_t *data, uint32_t size, uint32_t offset, void *to, uint32_t
     uint32_t first = length < size - offset ? length : size - offset;
 
     memcpy(to, data + offset, first);
-    memcpy((uint8_t *) to + first, data, length - first);
+    memcpy((uint8_t *)to + first, data, length - first);
 }
 
 /* The one or two pieces of `length` bytes at offset. */
@@ -54,10 +54,10 @@ pieces_of(uint8_t *data, uint32_t size, uint32_t offset, uint32_t length, struct
 {
     uint32_t first = length < size - offset ? length : size - offset;
 
-    pieces[0] = (struct iovec) { data + offset, first };
+    pieces[0] = (struct iovec){ data + offset, first };
     if (first == length)
         return 1;
-    pieces[1] = (struct iovec) { data, length - first };
+    pieces[1] = (struct iovec){ data, length - first };
     return 2;
 }
 
@@ -77,7 +77,7 @@ hvring_writer_init(struct hvring_writer *writer, void *memory, uint32_t size, ui
 {
     memset(writer, 0, sizeof *writer);
     writer->page = memory;
-    writer->data = (uint8_t *) memory + page_size;
+    writer->data = (uint8_t *)memory + page_size;
     writer->size = size;
     atomic_store(&writer->page->feature_bits, HVRING_FEATURE_PENDING_SEND);
 }
@@ -116,8 +116,8 @@ hvring_writer_payload_max(const struct hvring_writer *writer)
 int
 hvring_writer_payload(const struct hvring_writer *writer, uint32_t length, struct iovec pieces[2])
 {
-    return pieces_of(writer->data, writer->size,
-                     advance(writer->write, HVRING_FRONT, writer->size), length, pieces);
+    return pieces_of(writer->data, writer->size, advance(writer->write, HVRING_FRONT, writer->size),
+                     length, pieces);
 }
 
 static void
@@ -133,15 +133,15 @@ void
 hvring_writer_frame(struct hvring_writer *writer, uint32_t length)
 {
     static const uint8_t zeros[8];
-    uint32_t             start = writer->write;
-    uint32_t             padded = align8(length);
+    uint32_t start = writer->write;
+    uint32_t padded = align8(length);
     struct {
-        struct hvring_descriptor  descriptor;
+        struct hvring_descriptor descriptor;
         struct hvring_pipe_header pipe;
     } front = {
         .descriptor = { .type = HVRING_PACKET_INBAND,
                         .data_offset8 = 2,
-                        .length8 = (uint16_t) ((HVRING_FRONT + padded) / 8) },
+                        .length8 = (uint16_t)((HVRING_FRONT + padded) / 8) },
         .pipe = { HVRING_PIPE_DATA, length },
     };
 
@@ -160,9 +160,9 @@ hvring_writer_raw(struct hvring_writer *writer, const struct hvring_descriptor *
 
     copy_in(writer->data, writer->size, start, descriptor, sizeof *descriptor);
     for (uint32_t at = sizeof *descriptor; at < end; at += 8)
-        copy_in(writer->data, writer->size, advance(start, at, writer->size), &(uint64_t) { 0 }, 8);
-    copy_in(writer->data, writer->size,
-            advance(start, descriptor->data_offset8 * 8u, writer->size), payload, payload_length);
+        copy_in(writer->data, writer->size, advance(start, at, writer->size), &(uint64_t){ 0 }, 8);
+    copy_in(writer->data, writer->size, advance(start, descriptor->data_offset8 * 8u, writer->size),
+            payload, payload_length);
     write_trailer(writer, start, advance(start, end, writer->size));
 }
 
@@ -204,10 +204,10 @@ hvring_writer_set_pending(struct hvring_writer *writer, uint32_t bytes)
 bool
 hvring_writer_check_owned(struct hvring_writer *writer)
 {
-    uint32_t    now[3] = { atomic_load(&writer->page->write_index),
-                           atomic_load(&writer->page->pending_send_sz),
-                           atomic_load(&writer->page->feature_bits) };
-    uint32_t    own[3] = { writer->published, writer->pending, HVRING_FEATURE_PENDING_SEND };
+    uint32_t now[3] = { atomic_load(&writer->page->write_index),
+                        atomic_load(&writer->page->pending_send_sz),
+                        atomic_load(&writer->page->feature_bits) };
+    uint32_t own[3] = { writer->published, writer->pending, HVRING_FEATURE_PENDING_SEND };
     const char *names[3] = { "write_index", "pending_send_sz", "feature_bits" };
 
     for (int i = 0; i < 3; i++) {
@@ -235,7 +235,7 @@ hvring_reader_init(struct hvring_reader *reader, void *memory, uint32_t size, ui
 {
     memset(reader, 0, sizeof *reader);
     reader->page = memory;
-    reader->data = (uint8_t *) memory + page_size;
+    reader->data = (uint8_t *)memory + page_size;
     reader->size = size;
     reader->masked = masked;
     if (!masked) {
@@ -272,7 +272,7 @@ static bool
 malformed(struct hvring_reader *reader, const char *what, uint64_t value)
 {
     snprintf(reader->breach, sizeof reader->breach, "packet at %u: %s is %llu", reader->decoded,
-             what, (unsigned long long) value);
+             what, (unsigned long long)value);
     return false;
 }
 
@@ -281,7 +281,7 @@ static bool
 check_tail(struct hvring_reader *reader, uint32_t length, uint32_t packet)
 {
     uint32_t trailer[2];
-    uint8_t  padding[8] = { 0 };
+    uint8_t padding[8] = { 0 };
     uint32_t padded = align8(length);
 
     copy_out(reader->data, reader->size,
@@ -306,7 +306,7 @@ decode(struct hvring_reader *reader, struct hvring_packet *out)
     uint32_t used = distance(reader->decoded, reader->write, reader->size);
     uint32_t packet, length;
     struct {
-        struct hvring_descriptor  descriptor;
+        struct hvring_descriptor descriptor;
         struct hvring_pipe_header pipe;
     } front;
 
@@ -337,7 +337,7 @@ decode(struct hvring_reader *reader, struct hvring_packet *out)
     }
     if (!check_tail(reader, length, packet))
         return false;
-    *out = (struct hvring_packet) {
+    *out = (struct hvring_packet){
         .payload = advance(reader->decoded, HVRING_FRONT, reader->size),
         .length = length,
         .end = advance(reader->decoded, packet + 8, reader->size),
@@ -358,7 +358,8 @@ hvring_reader_look(struct hvring_reader *reader, bool *any)
         if (!decode(reader, packet))
             return false;
         if (reader->ended)
-            return malformed(reader, "data after the end of the stream, whose length", packet->length);
+            return malformed(reader, "data after the end of the stream, whose length",
+                             packet->length);
         reader->ended = packet->length == 0;
         reader->decoded = packet->end;
         reader->count++;
@@ -376,19 +377,19 @@ hvring_reader_peek(const struct hvring_reader *reader, struct iovec *pieces, int
     *used = 0;
     for (uint32_t i = 0; i < reader->count && bytes < limit && *used < count; i++) {
         const struct hvring_packet *packet = &reader->queue[(reader->head + i) % HVRING_QUEUE];
-        uint32_t                    length = packet->length - skip;
-        struct iovec                span[2];
-        int                         n;
+        uint32_t length = packet->length - skip;
+        struct iovec span[2];
+        int n;
 
         if (packet->length == 0)
             break;
         if (length > limit - bytes)
             length = limit - bytes;
-        n = pieces_of((uint8_t *) reader->data, reader->size,
+        n = pieces_of((uint8_t *)reader->data, reader->size,
                       advance(packet->payload, skip, reader->size), length, span);
         for (int k = 0; k < n && *used < count; k++) {
             pieces[(*used)++] = span[k];
-            bytes += (uint32_t) span[k].iov_len;
+            bytes += (uint32_t)span[k].iov_len;
         }
         skip = 0;
     }
@@ -464,7 +465,8 @@ hvring_reader_publish(struct hvring_reader *reader, bool *signal)
         return true;
     if (pending >= reader->size) {
         snprintf(reader->breach, sizeof reader->breach,
-                 "pending_send_sz of the guest-to-host ring is %u, which never comes free", pending);
+                 "pending_send_sz of the guest-to-host ring is %u, which never comes free",
+                 pending);
         return false;
     }
     atomic_thread_fence(memory_order_acquire);
@@ -502,9 +504,9 @@ hvring_reader_pending(const struct hvring_reader *reader)
 bool
 hvring_reader_check_owned(struct hvring_reader *reader)
 {
-    uint32_t    now[2] = { atomic_load(&reader->page->read_index),
-                           atomic_load(&reader->page->interrupt_mask) };
-    uint32_t    own[2] = { reader->read, reader->masked };
+    uint32_t now[2] = { atomic_load(&reader->page->read_index),
+                        atomic_load(&reader->page->interrupt_mask) };
+    uint32_t own[2] = { reader->read, reader->masked };
     const char *names[2] = { "read_index", "interrupt_mask" };
 
     for (int i = 0; i < 2; i++) {

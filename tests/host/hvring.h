@@ -22,7 +22,7 @@ struct hvring_page {
     _Atomic uint32_t read_index;
     _Atomic uint32_t interrupt_mask;
     _Atomic uint32_t pending_send_sz;
-    uint32_t         reserved[12];
+    uint32_t reserved[12];
     _Atomic uint32_t feature_bits;
 };
 _Static_assert(offsetof(struct hvring_page, feature_bits) == 64, "fixed by the protocol");
@@ -43,10 +43,10 @@ struct hvring_pipe_header {
 };
 
 #define HVRING_PACKET_INBAND 6u
-#define HVRING_PIPE_DATA 1u
-#define HVRING_PIPE_MAX 16384u
+#define HVRING_PIPE_DATA     1u
+#define HVRING_PIPE_MAX      16384u
 /* Descriptor and pipe header in front of the payload; with the trailer around a packet. */
-#define HVRING_FRONT 24u
+#define HVRING_FRONT    24u
 #define HVRING_OVERHEAD 32u
 
 #define HVRING_BREACH_SIZE 200
@@ -55,13 +55,13 @@ struct hvring_pipe_header {
 
 struct hvring_writer {
     struct hvring_page *page;
-    uint8_t            *data;
-    uint32_t            size;      /* of the data, bytes */
-    uint32_t            write;     /* where the next packet goes */
-    uint32_t            published; /* write_index as the guest sees it */
-    uint32_t            read;      /* the guest's index as last seen */
-    uint32_t            pending;   /* pending_send_sz as the guest sees it */
-    char                breach[HVRING_BREACH_SIZE];
+    uint8_t *data;
+    uint32_t size;      /* of the data, bytes */
+    uint32_t write;     /* where the next packet goes */
+    uint32_t published; /* write_index as the guest sees it */
+    uint32_t read;      /* the guest's index as last seen */
+    uint32_t pending;   /* pending_send_sz as the guest sees it */
+    char breach[HVRING_BREACH_SIZE];
 };
 
 /* Sets up the header page as the guest's kernel does before it opens a channel. */
@@ -102,23 +102,23 @@ struct hvring_packet {
 };
 
 struct hvring_reader {
-    struct hvring_page  *page;
-    const uint8_t       *data;
-    uint32_t             size;
-    uint32_t             read;      /* read_index as the guest sees it */
-    uint32_t             decoded;   /* up to here packets are in the queue */
-    uint32_t             released;  /* up to here packets are used up, to be published */
-    uint32_t             write;     /* the guest's index as last seen */
-    uint32_t             masked;    /* interrupt_mask as the guest sees it */
-    uint32_t             used_up;   /* bytes of the first packet in the queue */
+    struct hvring_page *page;
+    const uint8_t *data;
+    uint32_t size;
+    uint32_t read;     /* read_index as the guest sees it */
+    uint32_t decoded;  /* up to here packets are in the queue */
+    uint32_t released; /* up to here packets are used up, to be published */
+    uint32_t write;    /* the guest's index as last seen */
+    uint32_t masked;   /* interrupt_mask as the guest sees it */
+    uint32_t used_up;  /* bytes of the first packet in the queue */
     struct hvring_packet queue[HVRING_QUEUE];
-    uint32_t             head, count;
-    bool                 ended;     /* zero-length data was taken */
+    uint32_t head, count;
+    bool ended; /* zero-length data was taken */
     /* What the guest may have signalled at most: hvring_reader_publish(), hvring_reader_mask(). */
-    _Atomic uint64_t     allowed;
-    bool                 position_allowed; /* the present read_index is counted in allowed */
-    bool                 in_flight_allowed;/* masked a moment ago: one signal may be under way */
-    char                 breach[HVRING_BREACH_SIZE];
+    _Atomic uint64_t allowed;
+    bool position_allowed;  /* the present read_index is counted in allowed */
+    bool in_flight_allowed; /* masked a moment ago: one signal may be under way */
+    char breach[HVRING_BREACH_SIZE];
 };
 
 void hvring_reader_init(struct hvring_reader *reader, void *memory, uint32_t size,

@@ -27,62 +27,68 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define EXIT_BREACH 1
-#define EXIT_USAGE 2
+#define EXIT_BREACH    1
+#define EXIT_USAGE     2
 #define LINE_MAX_BYTES 4096
 
 /* Events of the clients, numbered behind those of the host. */
-enum { NOTE_CLIENT = HVHOST_EVENTS, NOTE_CLIENT_WAITS, NOTE_CLIENT_GONE, NOTE_CLIENT_EOF,
-       NOTE_GUEST_EOF, NOTES };
+enum {
+    NOTE_CLIENT = HVHOST_EVENTS,
+    NOTE_CLIENT_WAITS,
+    NOTE_CLIENT_GONE,
+    NOTE_CLIENT_EOF,
+    NOTE_GUEST_EOF,
+    NOTES
+};
 
 /* Something that happened, in whatever thread; main acts on it. */
 struct note {
-    int      kind;
+    int kind;
     unsigned channel;
-    bool     done; /* a pump has ended */
+    bool done; /* a pump has ended */
 };
 
 struct sim;
 
 struct slot {
     struct pump *pump;
-    bool         held;             /* not offered to new clients */
-    bool         rescind_on_offer; /* the next one */
+    bool held;             /* not offered to new clients */
+    bool rescind_on_offer; /* the next one */
 };
 
 /* Someone who gives commands. */
 struct speaker {
     struct sim *sim;
-    int         in, out;
-    GString    *line;
-    GSource    *readable;
+    int in, out;
+    GString *line;
+    GSource *readable;
     /* The wait command, until it is answered. */
-    int         wait_kind; /* -1: none */
-    unsigned    wait_channel, wait_count;
-    GSource    *wait_timer;
+    int wait_kind; /* -1: none */
+    unsigned wait_channel, wait_count;
+    GSource *wait_timer;
 };
 
 struct sim {
     /* options */
-    char    *socket_path, *listen, *control_path, *pipe, *mask;
-    gint     ring_size, packet_max;
+    char *socket_path, *listen, *control_path, *pipe, *mask;
+    gint ring_size, packet_max;
     gboolean verbose, json, exit_with_stdin, no_control_offer, kernel_masks;
-    char    *tcp_eof;
+    char *tcp_eof;
 
-    hvhost              *host;
-    GMainLoop           *loop;
-    int                  listener, control;
-    int                  notes[2]; /* a pipe */
-    struct slot          slots[HVHOST_CHANNELS];
-    GQueue               waiting;  /* clients' descriptors */
-    GPtrArray           *events;   /* lines */
-    unsigned             counts[NOTES][HVHOST_CHANNELS];
-    GPtrArray           *speakers;
-    struct pump_options  pump_options;
-    gint64               started;
+    hvhost *host;
+    GMainLoop *loop;
+    int listener, control;
+    int notes[2]; /* a pipe */
+    struct slot slots[HVHOST_CHANNELS];
+    GQueue waiting;    /* clients' descriptors */
+    GPtrArray *events; /* lines */
+    unsigned counts[NOTES][HVHOST_CHANNELS];
+    GPtrArray *speakers;
+    struct pump_options pump_options;
+    gint64 started;
     enum hvhost_version_policy version;
-    unsigned             version_delay;
-    uint64_t             bytes_to_guest, bytes_from_guest; /* of channels that are over */
+    unsigned version_delay;
+    uint64_t bytes_to_guest, bytes_from_guest; /* of channels that are over */
 };
 
 static void serve_waiting(struct sim *sim);
@@ -129,9 +135,9 @@ answer_waits(struct sim *sim)
 static void
 tell_event(struct sim *sim, int kind, unsigned channel)
 {
-    gint64      now = (g_get_monotonic_time() - sim->started) / 1000;
+    gint64 now = (g_get_monotonic_time() - sim->started) / 1000;
     const char *detail = "";
-    char       *line;
+    char *line;
 
     sim->counts[kind][channel]++;
     if (kind == HVHOST_BREACH) {
@@ -163,17 +169,17 @@ static void
 on_host_event(hvhost *host, enum hvhost_event event, unsigned channel, void *user_data)
 {
     (void)host;
-    send_note(user_data, (struct note) { .kind = (int)event, .channel = channel });
+    send_note(user_data, (struct note){ .kind = (int)event, .channel = channel });
 }
 
 static void
 on_pump_event(void *user_data, unsigned channel, enum pump_event event)
 {
-    send_note(user_data, (struct note) { .kind = event == PUMP_CLIENT_EOF  ? NOTE_CLIENT_EOF
-                                                 : event == PUMP_GUEST_EOF ? NOTE_GUEST_EOF
-                                                                           : NOTE_CLIENT_GONE,
-                                         .channel = channel,
-                                         .done = event == PUMP_DONE });
+    send_note(user_data, (struct note){ .kind = event == PUMP_CLIENT_EOF  ? NOTE_CLIENT_EOF
+                                                : event == PUMP_GUEST_EOF ? NOTE_GUEST_EOF
+                                                                          : NOTE_CLIENT_GONE,
+                                        .channel = channel,
+                                        .done = event == PUMP_DONE });
 }
 
 /* -- clients -- */
@@ -213,7 +219,7 @@ on_note(gint fd, GIOCondition condition, gpointer user_data)
 static void
 serve_client(struct sim *sim, unsigned channel, int client)
 {
-    struct slot        *slot = &sim->slots[channel];
+    struct slot *slot = &sim->slots[channel];
     struct pump_options options = sim->pump_options;
 
     options.rescind_on_offer = slot->rescind_on_offer;
@@ -235,12 +241,12 @@ static gboolean
 on_client(gint fd, GIOCondition condition, gpointer user_data)
 {
     struct sim *sim = user_data;
-    int         client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 
     (void)condition;
     if (client < 0)
         return G_SOURCE_CONTINUE;
-    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &(int) { 1 }, sizeof(int));
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     g_queue_push_tail(&sim->waiting, GINT_TO_POINTER(client));
     serve_waiting(sim);
     if (!g_queue_is_empty(&sim->waiting))
@@ -254,8 +260,8 @@ static void
 add_channel(GString *json, struct sim *sim, unsigned channel)
 {
     struct hvhost_counters counters = { 0 };
-    struct slot           *slot = &sim->slots[channel];
-    bool                   known = slot->pump && pump_counters(slot->pump, &counters);
+    struct slot *slot = &sim->slots[channel];
+    bool known = slot->pump && pump_counters(slot->pump, &counters);
 
     g_string_append_printf(
         json,
@@ -266,7 +272,7 @@ add_channel(GString *json, struct sim *sim, unsigned channel)
         ", \"in_full\": %" G_GUINT64_FORMAT ", \"out_full\": %" G_GUINT64_FORMAT
         ", \"unread\": %u}",
         channel ? ", " : "", channel,
-        known && counters.open                    ? "open"
+        known && counters.open                  ? "open"
         : hvhost_is_offered(sim->host, channel) ? "offered"
                                                 : "free",
         slot->held ? "true" : "false", slot->pump ? "true" : "false", counters.bytes_to_guest,
@@ -333,9 +339,9 @@ command_status(struct speaker *speaker, unsigned channel, char **words, char **a
 static bool
 command_rescind(struct speaker *speaker, unsigned channel, char **words, char **answer)
 {
-    struct sim  *sim = speaker->sim;
+    struct sim *sim = speaker->sim;
     struct slot *slot = &sim->slots[channel];
-    uint64_t     bytes;
+    uint64_t bytes;
 
     (void)answer;
     if (!words[0]) {
@@ -380,8 +386,8 @@ static bool
 command_version(struct speaker *speaker, unsigned channel, char **words, char **answer)
 {
     struct sim *sim = speaker->sim;
-    uint64_t    ms;
-    int         policy;
+    uint64_t ms;
+    int policy;
 
     (void)channel;
     (void)answer;
@@ -430,7 +436,7 @@ static bool
 command_reader(struct speaker *speaker, unsigned channel, char **words, char **answer)
 {
     struct pump *pump = speaker->sim->slots[channel].pump;
-    uint64_t     bytes = 0, ms = 0;
+    uint64_t bytes = 0, ms = 0;
 
     (void)answer;
     if (!pump)
@@ -507,8 +513,8 @@ static bool
 command_wait(struct speaker *speaker, unsigned channel, char **words, char **answer)
 {
     struct sim *sim = speaker->sim;
-    uint64_t    count, ms;
-    int         kind = 0;
+    uint64_t count, ms;
+    int kind = 0;
 
     while (kind < NOTES && strcmp(words[0], note_name(kind)) != 0)
         kind++;
@@ -533,8 +539,8 @@ command_wait(struct speaker *speaker, unsigned channel, char **words, char **ans
 static const struct command {
     const char *name;
     bool (*run)(struct speaker *speaker, unsigned channel, char **words, char **answer);
-    bool        channel;
-    unsigned    least, most;
+    bool channel;
+    unsigned least, most;
     const char *usage;
 } commands[] = {
     { "status", command_status, false, 0, 0, "status" },
@@ -549,7 +555,8 @@ static const struct command {
     { "reader", command_reader, true, 1, 3, "reader CH run | pause | slow BYTES MS" },
     { "corrupt", command_corrupt, true, 1, 1, "corrupt CH WORD (hvhost.h)" },
     { "signal", command_signal, true, 0, 0, "signal CH" },
-    { "tcp-eof", command_tcp_eof, false, 1, 1, "tcp-eof rescind | half-close (of clients to come)" },
+    { "tcp-eof", command_tcp_eof, false, 1, 1,
+      "tcp-eof rescind | half-close (of clients to come)" },
     { "drop-guest", command_drop_guest, false, 0, 0, "drop-guest" },
     { "wait", command_wait, true, 3, 3, "wait CH EVENT COUNT MS" },
 };
@@ -592,9 +599,9 @@ run_command(struct speaker *speaker, const struct command *command, char **words
 static void
 run_line(struct speaker *speaker, char *line)
 {
-    g_auto(GStrv)    words = g_strsplit_set(g_strstrip(line), " \t", -1);
+    g_auto(GStrv) words = g_strsplit_set(g_strstrip(line), " \t", -1);
     g_autofree char *answer = NULL, *text = NULL;
-    bool             found = false, done = false;
+    bool found = false, done = false;
 
     if (!words[0] || !words[0][0])
         return;
@@ -622,8 +629,7 @@ speaker_run(struct speaker *speaker)
     char *end;
 
     while (speaker->wait_kind < 0 && (end = strchr(speaker->line->str, '\n'))) {
-        g_autofree char *line = g_strndup(speaker->line->str,
-                                          (gsize)(end - speaker->line->str));
+        g_autofree char *line = g_strndup(speaker->line->str, (gsize)(end - speaker->line->str));
 
         g_string_erase(speaker->line, 0, end - speaker->line->str + 1);
         run_line(speaker, line);
@@ -647,9 +653,9 @@ static gboolean
 on_words(gint fd, GIOCondition condition, gpointer user_data)
 {
     struct speaker *speaker = user_data;
-    struct sim     *sim = speaker->sim;
-    char            bytes[1024];
-    ssize_t         n = read(fd, bytes, sizeof bytes);
+    struct sim *sim = speaker->sim;
+    char bytes[1024];
+    ssize_t n = read(fd, bytes, sizeof bytes);
 
     (void)condition;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -671,8 +677,9 @@ add_speaker(struct sim *sim, int in, int out)
 {
     struct speaker *speaker = g_new0(struct speaker, 1);
 
-    *speaker = (struct speaker) { .sim = sim, .in = in, .out = out, .wait_kind = -1,
-                                  .line = g_string_new(NULL) };
+    *speaker = (struct speaker){
+        .sim = sim, .in = in, .out = out, .wait_kind = -1, .line = g_string_new(NULL)
+    };
     speaker->readable = g_unix_fd_source_new(in, G_IO_IN | G_IO_HUP);
     g_source_set_callback(speaker->readable, G_SOURCE_FUNC(on_words), speaker, NULL);
     g_source_attach(speaker->readable, NULL);
@@ -712,11 +719,11 @@ fail_errno(const char *what, const char *on)
 static int
 listen_tcp(const char *where, unsigned *port)
 {
-    g_autoptr(GError)         error = NULL;
+    g_autoptr(GError) error = NULL;
     g_autoptr(GSocketConnectable) parsed = g_network_address_parse(where, 0, &error);
-    struct sockaddr_in        address = { .sin_family = AF_INET };
-    socklen_t                 length = sizeof address;
-    int                       fd;
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    socklen_t length = sizeof address;
+    int fd;
 
     if (!parsed)
         return fail(error->message);
@@ -725,9 +732,9 @@ listen_tcp(const char *where, unsigned *port)
         return fail("--listen takes ADDRESS:PORT with an IPv4 address");
     address.sin_port = htons(g_network_address_get_port(G_NETWORK_ADDRESS(parsed)));
     fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int) { 1 }, sizeof(int));
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-        listen(fd, 64) < 0 || getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 64) < 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         return fail_errno("listening on", where);
     *port = ntohs(address.sin_port);
     return fd;
@@ -737,7 +744,7 @@ static int
 listen_unix(const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     unlink(path);
     if (fd < 0 ||
@@ -780,8 +787,8 @@ parse_options(struct sim *sim, int *argc, char ***argv)
         { 0 },
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-    g_autoptr(GError)         error = NULL;
-    g_autoptr(GString)        help = g_string_new("Commands:\n");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GString) help = g_string_new("Commands:\n");
 
     for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
         g_string_append_printf(help, "  %s\n", commands[i].usage);
@@ -806,7 +813,7 @@ static bool
 apply_options(struct sim *sim, struct hvhost_options *options)
 {
     static const char *const masks[] = { "awake", "never", "always", NULL };
-    unsigned                 mask = 0;
+    unsigned mask = 0;
 
     hvhost_options_init(options, sim->socket_path);
     while (sim->mask && masks[mask] && strcmp(sim->mask, masks[mask]) != 0)
@@ -827,7 +834,7 @@ apply_options(struct sim *sim, struct hvhost_options *options)
         options->ring_size = (size_t)sim->ring_size;
     sim->slots[0].held = sim->no_control_offer;
     sim->counts[HVHOST_OFFERED][0] = options->offer_control;
-    sim->pump_options = (struct pump_options) {
+    sim->pump_options = (struct pump_options){
         .half_close = g_strcmp0(sim->tcp_eof, "rescind") != 0,
         .random_packets = g_strcmp0(sim->pipe, "byte") == 0,
         .packet_max = sim->packet_max ? (uint32_t)sim->packet_max : HVHOST_PIPE_MAX,
@@ -848,7 +855,7 @@ static bool
 start(struct sim *sim)
 {
     struct hvhost_options options;
-    unsigned              port = 0;
+    unsigned port = 0;
 
     if (!apply_options(sim, &options))
         return false;
@@ -858,7 +865,8 @@ start(struct sim *sim)
     sim->started = g_get_monotonic_time();
     if (pipe2(sim->notes, O_CLOEXEC) < 0)
         return false;
-    g_unix_fd_add(sim->notes[0], G_IO_IN, on_note, sim);
+    /* Before new clients: they get the channels of those that have left. */
+    g_unix_fd_add_full(G_PRIORITY_HIGH, sim->notes[0], G_IO_IN, on_note, sim, NULL);
     sim->listener = listen_tcp(sim->listen, &port);
     if (sim->listener < 0)
         return false;
@@ -925,7 +933,7 @@ int
 main(int argc, char **argv)
 {
     struct sim sim = { .listener = -1, .control = -1 };
-    int        result = EXIT_USAGE;
+    int result = EXIT_USAGE;
 
     signal(SIGPIPE, SIG_IGN);
     g_queue_init(&sim.waiting);

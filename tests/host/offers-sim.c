@@ -25,26 +25,26 @@
 /* A message and what came with it. */
 struct letter {
     struct hvhost_message message;
-    int                   fds[HVHOST_MESSAGE_FDS]; /* -1: none */
+    int fds[HVHOST_MESSAGE_FDS]; /* -1: none */
 };
 
 enum received { RECEIVED, NOTHING_THERE, HOST_GONE };
 
 struct hvs_offers {
     const struct hvs_offers_callbacks *callbacks;
-    gpointer                           user_data;
-    const char                        *path;
-    int                                host; /* -1: not connected */
-    GSource                           *watch;
-    GSource                           *timer;   /* to connect again */
-    GQueue                             letters; /* that came while an open was waited for */
-    GSource                           *idle;    /* there are letters */
-    gboolean                           missed;  /* the problem was told */
-    gboolean                           offered[HVS_CHANNELS];
-    uint32_t                           offer[HVS_CHANNELS];
+    gpointer user_data;
+    const char *path;
+    int host; /* -1: not connected */
+    GSource *watch;
+    GSource *timer;  /* to connect again */
+    GQueue letters;  /* that came while an open was waited for */
+    GSource *idle;   /* there are letters */
+    gboolean missed; /* the problem was told */
+    gboolean offered[HVS_CHANNELS];
+    uint32_t offer[HVS_CHANNELS];
 };
 
-G_DEFINE_QUARK(hvs-offers-error-quark, hvs_offers_error)
+G_DEFINE_QUARK(hvs - offers - error - quark, hvs_offers_error)
 
 static gboolean on_message(int fd, GIOCondition condition, gpointer user_data);
 static void connect_later(hvs_offers *offers, guint pause);
@@ -82,8 +82,7 @@ take_fds(struct msghdr *header, struct letter *letter)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            memcpy(letter->fds, CMSG_DATA(c),
-                   MIN(c->cmsg_len - CMSG_LEN(0), sizeof letter->fds));
+            memcpy(letter->fds, CMSG_DATA(c), MIN(c->cmsg_len - CMSG_LEN(0), sizeof letter->fds));
 }
 
 /* On RECEIVED *letter is the caller's. */
@@ -91,16 +90,16 @@ static enum received
 receive(int host, struct letter **letter)
 {
     g_autofree struct letter *incoming = g_new0(struct letter, 1);
-    struct iovec  piece = { &incoming->message, sizeof incoming->message };
+    struct iovec piece = { &incoming->message, sizeof incoming->message };
     union {
         struct cmsghdr header;
-        char           space[CMSG_SPACE(sizeof(int) * HVHOST_MESSAGE_FDS)];
+        char space[CMSG_SPACE(sizeof(int) * HVHOST_MESSAGE_FDS)];
     } control;
     struct msghdr header = { .msg_iov = &piece,
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof control };
-    ssize_t       n = recvmsg(host, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t n = recvmsg(host, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return NOTHING_THERE;
@@ -108,7 +107,7 @@ receive(int host, struct letter **letter)
         incoming->fds[i] = -1;
     if (n > 0)
         take_fds(&header, incoming);
-    if (n != (ssize_t) sizeof incoming->message || incoming->message.channel >= HVS_CHANNELS)
+    if (n != (ssize_t)sizeof incoming->message || incoming->message.channel >= HVS_CHANNELS)
         return HOST_GONE;
     *letter = g_steal_pointer(&incoming);
     return RECEIVED;
@@ -174,8 +173,8 @@ read_letters(hvs_offers *offers)
 static gboolean
 on_message(int fd, GIOCondition condition, gpointer user_data)
 {
-    (void) fd;
-    (void) condition;
+    (void)fd;
+    (void)condition;
     read_letters(user_data);
     return G_SOURCE_CONTINUE;
 }
@@ -196,14 +195,14 @@ static int
 connect_to(const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    int                fd;
+    int fd;
 
     if (g_strlcpy(address.sun_path, path, sizeof address.sun_path) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
         return -1;
     }
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *) &address, sizeof address) < 0) {
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         int error = errno;
 
         close(fd);
@@ -253,7 +252,7 @@ hvs_offers_new(const struct hvs_roots *roots, const struct hvs_offers_callbacks 
     const char *path = g_getenv(HVHOST_ENVIRONMENT);
     hvs_offers *offers;
 
-    (void) roots;
+    (void)roots;
     if (path == NULL) {
         g_set_error(error, HVS_OFFERS_ERROR, HVS_OFFERS_ERROR_FAILED,
                     "the environment variable " HVHOST_ENVIRONMENT
@@ -276,7 +275,7 @@ hvs_offers_free(hvs_offers *offers)
     clear_source(&offers->watch);
     clear_source(&offers->timer);
     clear_source(&offers->idle);
-    g_queue_clear_full(&offers->letters, (GDestroyNotify) drop_letter);
+    g_queue_clear_full(&offers->letters, (GDestroyNotify)drop_letter);
     if (offers->host >= 0)
         close(offers->host);
     g_free(offers);
@@ -314,7 +313,7 @@ static gboolean
 fail(uint32_t code, GError **error)
 {
     g_set_error(error, HVS_OFFERS_ERROR, (gint)error_of(code), "opening the channel failed: %s",
-                g_strerror((int) code));
+                g_strerror((int)code));
     return FALSE;
 }
 
@@ -332,8 +331,8 @@ wait_for_answer(hvs_offers *offers, const struct hvhost_message *open)
     gint64 deadline = g_get_monotonic_time() + OPEN_TIMEOUT * G_TIME_SPAN_MILLISECOND;
 
     for (;;) {
-        struct pollfd  fd = { .fd = offers->host, .events = POLLIN };
-        gint64         left = (deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
+        struct pollfd fd = { .fd = offers->host, .events = POLLIN };
+        gint64 left = (deadline - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND;
         struct letter *letter;
 
         switch (receive(offers->host, &letter)) {
@@ -344,7 +343,7 @@ wait_for_answer(hvs_offers *offers, const struct hvhost_message *open)
             set_source(&offers->idle, g_idle_source_new(), on_letters, offers);
             break;
         case NOTHING_THERE:
-            if (left <= 0 || (poll(&fd, 1, (int) left) < 0 && errno != EINTR))
+            if (left <= 0 || (poll(&fd, 1, (int)left) < 0 && errno != EINTR))
                 return NULL;
             break;
         case HOST_GONE:
@@ -356,12 +355,12 @@ wait_for_answer(hvs_offers *offers, const struct hvhost_message *open)
 static gboolean
 take_channel(struct letter *answer, struct hvs_channel *channel, GError **error)
 {
-    size_t size = (size_t) answer->message.map_size;
-    void  *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, answer->fds[0], 0);
-    int    fd = answer->fds[1];
+    size_t size = (size_t)answer->message.map_size;
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, answer->fds[0], 0);
+    int fd = answer->fds[1];
 
     if (map == MAP_FAILED)
-        return fail((uint32_t) errno, error);
+        return fail((uint32_t)errno, error);
     answer->fds[1] = -1;
     return hvs_channel_init(channel, fd, map, size, error);
 }
@@ -373,11 +372,11 @@ hvs_offers_open(hvs_offers *offers, unsigned channel_number, struct hvs_channel 
     struct hvhost_message open = { .type = HVHOST_MESSAGE_OPEN,
                                    .channel = channel_number,
                                    .offer = offers->offer[channel_number] };
-    struct letter        *answer;
-    gboolean              opened;
+    struct letter *answer;
+    gboolean opened;
 
     if (offers->host < 0 || !offers->offered[channel_number] ||
-        send(offers->host, &open, sizeof open, MSG_NOSIGNAL) != (ssize_t) sizeof open)
+        send(offers->host, &open, sizeof open, MSG_NOSIGNAL) != (ssize_t)sizeof open)
         return fail(ENODEV, error);
     answer = wait_for_answer(offers, &open);
     if (answer == NULL)

@@ -54,9 +54,9 @@ static void *
 read_log(void *data)
 {
     struct daemon *daemon = data;
-    FILE          *file = fdopen(daemon->log_fd, "r");
-    char          *line = NULL;
-    size_t         size = 0;
+    FILE *file = fdopen(daemon->log_fd, "r");
+    char *line = NULL;
+    size_t size = 0;
 
     g_assert_nonnull(file);
     while (getline(&line, &size, file) >= 0) {
@@ -113,9 +113,9 @@ const char *
 log_wait(struct fixture *f, size_t *position, const char *expression)
 {
     g_autoptr(GRegex) regex = regex_of(expression);
-    struct timespec   deadline;
-    const char       *line;
-    size_t            found;
+    struct timespec deadline;
+    const char *line;
+    size_t found;
 
     clock_gettime(CLOCK_REALTIME, &deadline);
     deadline.tv_sec += WAIT / 1000;
@@ -136,8 +136,8 @@ bool
 log_has(struct fixture *f, size_t position, const char *expression)
 {
     g_autoptr(GRegex) regex = regex_of(expression);
-    size_t            found;
-    bool              has;
+    size_t found;
+    bool has;
 
     pthread_mutex_lock(&f->daemon.lock);
     has = find_line(&f->daemon, position, regex, &found) != NULL;
@@ -180,13 +180,13 @@ daemon_environment(const char *socket)
 void
 start_daemon(struct fixture *f)
 {
-    const char   *arguments[] = { daemon_program(), "--config", f->config, NULL };
+    const char *arguments[] = { daemon_program(), "--config", f->config, NULL };
     g_auto(GStrv) environment = daemon_environment(f->socket);
-    GError       *error = NULL;
+    GError *error = NULL;
 
-    if (!g_spawn_async_with_pipes(NULL, (char **)arguments, environment,
-                                  G_SPAWN_DO_NOT_REAP_CHILD, die_with_parent, NULL, &f->daemon.pid,
-                                  NULL, NULL, &f->daemon.log_fd, &error))
+    if (!g_spawn_async_with_pipes(NULL, (char **)arguments, environment, G_SPAWN_DO_NOT_REAP_CHILD,
+                                  die_with_parent, NULL, &f->daemon.pid, NULL, NULL,
+                                  &f->daemon.log_fd, &error))
         g_error("%s", error->message);
     if (f->daemon.lines == NULL) {
         f->daemon.lines = g_ptr_array_new_with_free_func(g_free);
@@ -218,8 +218,8 @@ unsigned
 daemon_descriptors(const struct fixture *f)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/fd", f->daemon.pid);
-    GDir            *directory = g_dir_open(path, 0, NULL);
-    unsigned         count = 0;
+    GDir *directory = g_dir_open(path, 0, NULL);
+    unsigned count = 0;
 
     g_assert_nonnull(directory);
     while (g_dir_read_name(directory))
@@ -233,8 +233,8 @@ daemon_memory(const struct fixture *f)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/smaps_rollup", f->daemon.pid);
     g_autofree char *text = NULL;
-    g_auto(GStrv)    lines = NULL;
-    unsigned         sum = 0;
+    g_auto(GStrv) lines = NULL;
+    unsigned sum = 0;
 
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     lines = g_strsplit(text, "\n", -1);
@@ -257,17 +257,17 @@ int
 run_program(const char *const *arguments, char **output, char **errors)
 {
     g_auto(GStrv) environment = daemon_environment(NULL);
-    GPtrArray    *all = g_ptr_array_new();
-    GError       *error = NULL;
-    int           status;
+    GPtrArray *all = g_ptr_array_new();
+    GError *error = NULL;
+    int status;
 
     environment = g_environ_unsetenv(environment, HVHOST_ENVIRONMENT);
     g_ptr_array_add(all, (gpointer)daemon_program());
     for (; *arguments; arguments++)
         g_ptr_array_add(all, (gpointer)*arguments);
     g_ptr_array_add(all, NULL);
-    if (!g_spawn_sync(NULL, (char **)all->pdata, environment, 0, NULL, NULL, output, errors, &status,
-                      &error))
+    if (!g_spawn_sync(NULL, (char **)all->pdata, environment, 0, NULL, NULL, output, errors,
+                      &status, &error))
         g_error("%s", error->message);
     g_ptr_array_unref(all);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
@@ -300,7 +300,7 @@ stop_host(struct fixture *f)
 void
 set_up(struct fixture *f, const struct setup *setup)
 {
-    *f = (struct fixture) { .listener = -1 };
+    *f = (struct fixture){ .listener = -1 };
     current = f;
     signal(SIGABRT, print_log);
     signal(SIGTRAP, print_log);
@@ -326,7 +326,7 @@ set_up(struct fixture *f, const struct setup *setup)
 static void
 remove_tree(const char *path)
 {
-    GDir       *directory = g_dir_open(path, 0, NULL);
+    GDir *directory = g_dir_open(path, 0, NULL);
     const char *name;
 
     while (directory && (name = g_dir_read_name(directory))) {
@@ -369,16 +369,16 @@ tear_down(struct fixture *f)
 int
 serve_tcp(const char *host, bool listening, char **address)
 {
-    struct sockaddr_in6     v6 = { .sin6_family = AF_INET6 };
-    struct sockaddr_in      v4 = { .sin_family = AF_INET };
-    bool                    is_v6 = strchr(host, ':') != NULL;
-    struct sockaddr        *where = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
-    socklen_t               length = is_v6 ? sizeof v6 : sizeof v4;
-    int                     fd = socket(where->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+    struct sockaddr_in v4 = { .sin_family = AF_INET };
+    bool is_v6 = strchr(host, ':') != NULL;
+    struct sockaddr *where = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
+    socklen_t length = is_v6 ? sizeof v6 : sizeof v4;
+    int fd = socket(where->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0 ||
-        inet_pton(where->sa_family, host,
-                  is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1 ||
+        inet_pton(where->sa_family, host, is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) !=
+            1 ||
         bind(fd, where, length) < 0) {
         if (fd >= 0)
             close(fd);
@@ -395,9 +395,9 @@ serve_tcp(const char *host, bool listening, char **address)
 int
 serve_unix(struct fixture *f, const char *name, char **address)
 {
-    g_autofree char   *path = g_build_filename(f->directory, name, NULL);
+    g_autofree char *path = g_build_filename(f->directory, name, NULL);
     struct sockaddr_un where = { .sun_family = AF_UNIX };
-    int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     g_strlcpy(where.sun_path, path, sizeof where.sun_path);
     g_assert_cmpint(bind(fd, (struct sockaddr *)&where, sizeof where), ==, 0);
@@ -419,14 +419,14 @@ int
 accept_server(int listener)
 {
     struct timeval timeout = { .tv_sec = WAIT / 1000 };
-    int            fd;
+    int fd;
 
     wait_for_fd(listener, POLLIN, "the daemon did not connect to the server");
     fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     g_assert_cmpint(fd, >=, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int) { 1 }, sizeof(int));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     return fd;
 }
 
@@ -453,7 +453,7 @@ send_all(int fd, const void *bytes, size_t length)
 bool
 receive_end(int fd)
 {
-    char    bytes[4096];
+    char bytes[4096];
     ssize_t n;
 
     while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
@@ -498,8 +498,9 @@ host_read(struct session *session, void *bytes, size_t length)
 void
 begin_session(struct session *session, struct fixture *f, unsigned number)
 {
-    *session = (struct session) { .f = f, .number = number, .server = -1,
-                                  .log = f->daemon.lines ? log_position(f) : 0 };
+    *session = (struct session){
+        .f = f, .number = number, .server = -1, .log = f->daemon.lines ? log_position(f) : 0
+    };
     session->channel = hvhost_connect(f->host, number, WAIT);
     if (!session->channel)
         g_error("channel %u was not opened", number);
@@ -556,7 +557,7 @@ end_session(struct session *session, const char *reason)
     g_autofree char *expression =
         g_strdup_printf("channel %u: ended after .*\\(([a-z-]+)\\)", session->number);
     g_autofree char *wanted = g_strdup_printf("(%s)", reason);
-    const char      *line;
+    const char *line;
 
     if (!hvhost_channel_wait_closed(session->channel, WAIT))
         g_error("the daemon did not close channel %u", session->number);
@@ -595,8 +596,8 @@ next_random(uint64_t *state)
 static gpointer
 send_stream(gpointer data)
 {
-    struct stream       *stream = data;
-    uint64_t             state = stream->seed | 1, left = stream->length;
+    struct stream *stream = data;
+    uint64_t state = stream->seed | 1, left = stream->length;
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     g_autofree uint64_t *chunk = g_malloc(CHUNK);
 
@@ -625,15 +626,14 @@ send_stream(gpointer data)
 static gpointer
 receive_stream(gpointer data)
 {
-    struct stream       *stream = data;
+    struct stream *stream = data;
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    g_autofree guchar   *chunk = g_malloc(CHUNK);
-    ssize_t              n;
+    g_autofree guchar *chunk = g_malloc(CHUNK);
+    ssize_t n;
 
     for (;;) {
-        n = stream->to_server
-                ? recv(stream->session->server, chunk, CHUNK, 0)
-                : hvhost_channel_read(stream->session->channel, chunk, CHUNK, WAIT);
+        n = stream->to_server ? recv(stream->session->server, chunk, CHUNK, 0)
+                              : hvhost_channel_read(stream->session->channel, chunk, CHUNK, WAIT);
         if (n <= 0)
             break;
         g_checksum_update(sum, chunk, n);

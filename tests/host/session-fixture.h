@@ -25,33 +25,33 @@
 #endif
 
 struct daemon {
-    GPid            pid; /* 0: not running */
-    int             log_fd;
-    pthread_t       reader;
+    GPid pid; /* 0: not running */
+    int log_fd;
+    pthread_t reader;
     pthread_mutex_t lock;
-    pthread_cond_t  cond;
-    GPtrArray      *lines; /* lock */
-    bool            ended; /* lock: the log is complete */
+    pthread_cond_t cond;
+    GPtrArray *lines; /* lock */
+    bool ended;       /* lock: the log is complete */
 };
 
 struct fixture {
-    char         *directory;
-    char         *socket; /* of the host */
-    char         *config;
-    char         *settings; /* beside Server */
-    hvhost       *host;
-    int           listener; /* of the server; -1: none */
-    char         *server;   /* what Server says */
+    char *directory;
+    char *socket; /* of the host */
+    char *config;
+    char *settings; /* beside Server */
+    hvhost *host;
+    int listener; /* of the server; -1: none */
+    char *server; /* what Server says */
     struct daemon daemon;
 };
 
 /* Zero is the default of everything. */
 struct setup {
     void (*adjust)(struct hvhost_options *options);
-    const char *settings;  /* lines beside Server */
-    const char *server;    /* Server; NULL: the fixture's own TCP server */
-    bool        no_daemon; /* start_daemon() is for later */
-    bool        no_host;   /* start_host() is */
+    const char *settings; /* lines beside Server */
+    const char *server;   /* Server; NULL: the fixture's own TCP server */
+    bool no_daemon;       /* start_daemon() is for later */
+    bool no_host;         /* start_host() is */
 };
 
 /* Returns when the version was exchanged, if both are started. */
@@ -105,10 +105,10 @@ extern const uint8_t bare_confirm[11];
 
 struct session {
     struct fixture *f;
-    unsigned        number; /* of the channel */
+    unsigned number; /* of the channel */
     hvhost_channel *channel;
-    int             server; /* -1: not connected */
-    size_t          log;    /* position when it began */
+    int server; /* -1: not connected */
+    size_t log; /* position when it began */
 };
 
 /* The channel is open, nothing was said. */
@@ -136,13 +136,13 @@ void host_read(struct session *session, void *bytes, size_t length);
  * the stream; the other end adds up what comes until that. In threads of their own. */
 struct stream {
     struct session *session;
-    bool            to_server;
-    uint64_t        length;
-    size_t          piece_max;
-    uint64_t        seed;
-    GThread        *sender, *receiver;
-    char           *sent, *received; /* SHA-256 */
-    uint64_t        received_length;
+    bool to_server;
+    uint64_t length;
+    size_t piece_max;
+    uint64_t seed;
+    GThread *sender, *receiver;
+    char *sent, *received; /* SHA-256 */
+    uint64_t received_length;
 };
 void start_stream(struct stream *stream);
 /* Everything has arrived. */

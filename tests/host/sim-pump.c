@@ -12,36 +12,40 @@
 #include <unistd.h>
 
 /* Bytes taken from the ring for one write to the client. */
-#define BATCH 32768u
+#define BATCH  32768u
 #define PIECES 32
+
+/* Both streams have ended: so long the guest may take to close the channel itself, milliseconds. */
+#define LINGER 5000u
 
 #define NO_CORRUPTION (-1)
 
 struct pump {
-    hvhost             *host;
-    unsigned            number;
-    int                 client;
+    hvhost *host;
+    unsigned number;
+    int client;
     struct pump_options options;
-    pthread_t           thread;
-    int                 wake; /* eventfd */
+    pthread_t thread;
+    int wake; /* eventfd */
 
-    _Atomic bool     stopping;
-    _Atomic int      reader;
+    _Atomic bool stopping;
+    _Atomic int reader;
     _Atomic uint32_t slow_bytes;
     _Atomic uint32_t slow_ms;
-    _Atomic int      corruption;
+    _Atomic int corruption;
 
-    pthread_mutex_t  lock;
-    hvhost_channel  *channel; /* lock, to exchange it; NULL while it is not open */
+    pthread_mutex_t lock;
+    hvhost_channel *channel; /* lock, to exchange it; NULL while it is not open */
 
     /* The thread's own. */
-    bool     client_readable, client_writable;
-    bool     client_ended, guest_ended;
-    bool     end_due;        /* the client's end is still to be passed on */
-    bool     room_wanted;    /* the ring is too full */
-    bool     over;
-    uint32_t slow_left;      /* bytes until slow_next */
-    uint64_t slow_next;      /* milliseconds */
+    bool client_readable, client_writable;
+    bool client_ended, guest_ended;
+    bool end_due;     /* the client's end is still to be passed on */
+    bool room_wanted; /* the ring is too full */
+    bool over;
+    uint64_t linger_until; /* milliseconds; 0: not both streams have ended */
+    uint32_t slow_left;    /* bytes until slow_next */
+    uint64_t slow_next;    /* milliseconds */
 };
 
 static uint64_t
@@ -107,8 +111,8 @@ static bool
 pump_to_guest(struct pump *pump)
 {
     struct iovec pieces[2];
-    int          count;
-    ssize_t      n;
+    int count;
+    ssize_t n;
 
     if (pump->end_due) {
         int error = hvhost_channel_write_end(pump->channel, 0);
@@ -135,7 +139,8 @@ pump_to_guest(struct pump *pump)
 
 /* -- guest → client -- */
 
-/* How many bytes may be taken from the guest now; *due: milliseconds until there are more, or -1. */
+/* How many bytes may be taken from the guest now; *due: milliseconds until there are more, or -1.
+ */
 static size_t
 reader_limit(struct pump *pump, int *due)
 {
@@ -172,10 +177,10 @@ end_of_guest(struct pump *pump)
 static bool
 pump_to_client(struct pump *pump, size_t limit)
 {
-    struct iovec  pieces[PIECES];
+    struct iovec pieces[PIECES];
     struct msghdr message = { .msg_iov = pieces };
-    ssize_t       n;
-    int           count;
+    ssize_t n;
+    int count;
 
     if (limit == 0 || !pump->client_writable)
         return false;
@@ -217,14 +222,14 @@ do_corruption(struct pump *pump)
         hvhost_channel_corrupt(pump->channel, (enum hvhost_corruption)corruption);
 }
 
-/* Until the guest has opened the channel. A client that leaves before, without a word, is not waited
- * for. */
+/* Until the guest has opened the channel. A client that leaves before, without a word, is not
+ * waited for. */
 static bool
 wait_for_guest(struct pump *pump)
 {
     while (!pump->over) {
         hvhost_channel *channel = hvhost_wait_open(pump->host, pump->number, 0);
-        struct pollfd   fds[2] = {
+        struct pollfd fds[2] = {
             { .fd = pump->wake, .events = POLLIN },
             { .fd = pump->client, .events = POLLRDHUP },
         };
@@ -260,10 +265,12 @@ wait_for_guest(struct pump *pump)
 static void
 wait_for_events(struct pump *pump, size_t limit, int due)
 {
-    bool  to_read = limit > 0 && pump->client_writable;
+    bool to_read = limit > 0 && pump->client_writable;
     short client = 0;
-    bool  sleep = hvhost_channel_may_sleep(pump->channel, to_read, pump->room_wanted);
+    bool sleep = hvhost_channel_may_sleep(pump->channel, to_read, pump->room_wanted);
 
+    if (pump->client_ended && !pump->end_due && pump->guest_ended && !pump->linger_until)
+        pump->linger_until = now_ms() + LINGER;
     if (!pump->client_ended && !pump->room_wanted)
         client |= POLLIN;
     if (limit > 0 && !pump->client_writable)
@@ -271,12 +278,14 @@ wait_for_events(struct pump *pump, size_t limit, int due)
     struct pollfd fds[3] = {
         { .fd = pump->wake, .events = POLLIN },
         { .fd = hvhost_channel_fd(pump->channel), .events = POLLIN },
-        { .fd = pump->client, .events = client },
+        { .fd = pump->linger_until ? -1 : pump->client, .events = client },
     };
     if (!hvhost_channel_is_open(pump->channel)) {
         pump->over = true;
         return;
     }
+    if (pump->linger_until)
+        due = (int)LINGER;
     if (!sleep)
         due = 0;
     else if (hvhost_channel_is_blind(pump->channel) && (due < 0 || due > 1))
@@ -293,8 +302,7 @@ wait_for_events(struct pump *pump, size_t limit, int due)
         pump->client_readable = true;
     if (fds[2].revents & (POLLOUT | POLLHUP))
         pump->client_writable = true;
-    /* Both directions have ended, and nothing is left to be said to the client. */
-    if (fds[2].revents & POLLHUP && pump->client_ended)
+    if (pump->linger_until && now_ms() >= pump->linger_until)
         pump->over = true;
     hvhost_channel_awake(pump->channel);
 }
@@ -312,9 +320,9 @@ run(void *data)
     pump->client_ended = false;
     pump->client_readable = pump->client_writable = true;
     while (!pump->over) {
-        int    due;
+        int due;
         size_t limit = reader_limit(pump, &due);
-        bool   moved;
+        bool moved;
 
         do_corruption(pump);
         moved = pump_to_guest(pump);
@@ -324,9 +332,10 @@ run(void *data)
             wait_for_events(pump, limit, due);
     }
     hvhost_rescind(pump->host, pump->number);
+    /* In this order: a client that has seen its end finds the channel free for its next try. */
+    report(pump, PUMP_DONE);
     /* Here, not when the thread is joined: the client shall see it at once. */
     shutdown(pump->client, SHUT_RDWR);
-    report(pump, PUMP_DONE);
     return NULL;
 }
 
@@ -404,7 +413,7 @@ bool
 pump_signal(struct pump *pump)
 {
     hvhost_channel *channel = pump_channel(pump);
-    bool            done = channel && hvhost_channel_signal(channel) == 0;
+    bool done = channel && hvhost_channel_signal(channel) == 0;
 
     hvhost_channel_unref(channel);
     return done;

@@ -15,12 +15,12 @@ enum pump_event {
 };
 
 struct pump_options {
-    bool     half_close;       /* the client's end of stream is passed on; else it is a rescind */
-    bool     random_packets;   /* a byte pipe: writes are cut anywhere */
-    uint32_t packet_max;       /* bytes of a pipe packet */
-    bool     rescind_on_offer; /* at once */
-    void   (*report)(void *user_data, unsigned channel, enum pump_event event); /* any thread */
-    void    *user_data;
+    bool half_close;       /* the client's end of stream is passed on; else it is a rescind */
+    bool random_packets;   /* a byte pipe: writes are cut anywhere */
+    uint32_t packet_max;   /* bytes of a pipe packet */
+    bool rescind_on_offer; /* at once */
+    void (*report)(void *user_data, unsigned channel, enum pump_event event); /* any thread */
+    void *user_data;
 };
 
 /* How it takes what the guest sends. */

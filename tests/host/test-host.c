@@ -15,39 +15,44 @@
 #include <unistd.h>
 
 #define TIMEOUT 20000
-#define PAGE    ((uint32_t) sysconf(_SC_PAGESIZE))
+#define PAGE    ((uint32_t)sysconf(_SC_PAGESIZE))
 #define KIB_16  16384u
 
 /* -- the guest -- */
 
-enum word { WRITE_INDEX = 0, READ_INDEX = 4, INTERRUPT_MASK = 8, PENDING_SEND_SZ = 12,
-            FEATURE_BITS = 64 };
+enum word {
+    WRITE_INDEX = 0,
+    READ_INDEX = 4,
+    INTERRUPT_MASK = 8,
+    PENDING_SEND_SZ = 12,
+    FEATURE_BITS = 64
+};
 
 struct channel {
-    int      fd;
+    int fd;
     uint8_t *map;
-    size_t   map_size;
+    size_t map_size;
     uint8_t *out, *in; /* the rings: header page, data */
     uint32_t size;     /* of the data */
 };
 
 struct fixture {
-    char   *directory;
-    char   *path;
+    char *directory;
+    char *path;
     hvhost *host;
-    int     guest; /* connection for offers */
+    int guest; /* connection for offers */
 };
 
 static uint32_t
 get(uint8_t *ring, enum word word)
 {
-    return __atomic_load_n((uint32_t *) (void *) (ring + word), __ATOMIC_SEQ_CST);
+    return __atomic_load_n((uint32_t *)(void *)(ring + word), __ATOMIC_SEQ_CST);
 }
 
 static void
 set(uint8_t *ring, enum word word, uint32_t value)
 {
-    __atomic_store_n((uint32_t *) (void *) (ring + word), value, __ATOMIC_SEQ_CST);
+    __atomic_store_n((uint32_t *)(void *)(ring + word), value, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -55,14 +60,14 @@ static void
 put_bytes(struct channel *channel, uint32_t at, const void *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        channel->out[PAGE + (at + i) % channel->size] = ((const uint8_t *) bytes)[i];
+        channel->out[PAGE + (at + i) % channel->size] = ((const uint8_t *)bytes)[i];
 }
 
 static void
 get_bytes(struct channel *channel, uint32_t at, void *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        ((uint8_t *) bytes)[i] = channel->in[PAGE + (at + i) % channel->size];
+        ((uint8_t *)bytes)[i] = channel->in[PAGE + (at + i) % channel->size];
 }
 
 static uint32_t
@@ -74,19 +79,19 @@ used(struct channel *channel, uint8_t *ring)
 static void
 signal_host(struct channel *channel)
 {
-    g_assert_cmpint(write(channel->fd, &(int32_t) { 1 }, 4), ==, 4);
+    g_assert_cmpint(write(channel->fd, &(int32_t){ 1 }, 4), ==, 4);
 }
 
 /* Every field of a packet, so that a test can get one wrong. */
 struct packet {
-    uint16_t    type, data_offset8, length8, flags;
-    uint64_t    transaction;
-    uint32_t    pipe_type, pipe_length;
+    uint16_t type, data_offset8, length8, flags;
+    uint64_t transaction;
+    uint32_t pipe_type, pipe_length;
     const void *data;
-    uint32_t    data_length;
-    uint8_t     padding;
-    uint32_t    trailer_low, trailer_high;
-    uint32_t    published; /* bytes that write_index moves on */
+    uint32_t data_length;
+    uint8_t padding;
+    uint32_t trailer_low, trailer_high;
+    uint32_t published; /* bytes that write_index moves on */
 };
 
 static struct packet
@@ -94,10 +99,10 @@ good_packet(struct channel *channel, const void *data, uint32_t length)
 {
     uint32_t padded = (length + 7) / 8 * 8;
 
-    return (struct packet) {
+    return (struct packet){
         .type = 6,
         .data_offset8 = 2,
-        .length8 = (uint16_t) (3 + padded / 8),
+        .length8 = (uint16_t)(3 + padded / 8),
         .pipe_type = 1,
         .pipe_length = length,
         .data = data,
@@ -112,7 +117,7 @@ static bool
 put_packet(struct channel *channel, const struct packet *packet)
 {
     uint32_t start = get(channel->out, WRITE_INDEX), padded = (packet->data_length + 7) / 8 * 8;
-    uint8_t  padding[8];
+    uint8_t padding[8];
 
     memset(padding, packet->padding, sizeof padding);
     put_bytes(channel, start, &packet->type, 2);
@@ -157,7 +162,7 @@ receive_data(struct channel *channel, uint8_t *data, size_t size)
         uint64_t transaction;
         uint32_t pipe_type, length;
     } front;
-    uint8_t  padding[8];
+    uint8_t padding[8];
     uint32_t trailer[2];
 
     if (at == write)
@@ -186,7 +191,7 @@ receive_data(struct channel *channel, uint8_t *data, size_t size)
     if (get(channel->in, FEATURE_BITS) & 1 && pending != 0 && room_before <= pending &&
         room_after > pending)
         signal_host(channel);
-    return (int) front.length;
+    return (int)front.length;
 }
 
 /* The number of signals that have come. */
@@ -194,7 +199,7 @@ static int
 take_signals(struct channel *channel)
 {
     int32_t value;
-    int     n = 0;
+    int n = 0;
 
     while (read(channel->fd, &value, sizeof value) == sizeof value)
         n++;
@@ -225,16 +230,16 @@ static struct hvhost_message
 receive_message(struct fixture *fixture, int fds[HVHOST_MESSAGE_FDS])
 {
     struct hvhost_message message = { 0 };
-    struct iovec          piece = { &message, sizeof message };
+    struct iovec piece = { &message, sizeof message };
     union {
         struct cmsghdr header;
-        char           space[CMSG_SPACE(sizeof(int) * HVHOST_MESSAGE_FDS)];
+        char space[CMSG_SPACE(sizeof(int) * HVHOST_MESSAGE_FDS)];
     } control;
     struct msghdr header = { .msg_iov = &piece,
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof control };
-    ssize_t       n = recvmsg(fixture->guest, &header, MSG_CMSG_CLOEXEC);
+    ssize_t n = recvmsg(fixture->guest, &header, MSG_CMSG_CLOEXEC);
 
     if (n == 0)
         return message;
@@ -258,7 +263,8 @@ expect_message(struct fixture *fixture, enum hvhost_message_type type, unsigned 
 static void
 request_open(struct fixture *fixture, unsigned channel, uint32_t offer)
 {
-    struct hvhost_message message = { .type = HVHOST_MESSAGE_OPEN, .channel = channel,
+    struct hvhost_message message = { .type = HVHOST_MESSAGE_OPEN,
+                                      .channel = channel,
                                       .offer = offer };
 
     g_assert_cmpint(send(fixture->guest, &message, sizeof message, 0), ==, sizeof message);
@@ -267,7 +273,7 @@ request_open(struct fixture *fixture, unsigned channel, uint32_t offer)
 static void
 take_open(struct fixture *fixture, unsigned number, struct channel *channel)
 {
-    int                   fds[HVHOST_MESSAGE_FDS] = { -1, -1 };
+    int fds[HVHOST_MESSAGE_FDS] = { -1, -1 };
     struct hvhost_message message = receive_message(fixture, fds);
 
     g_assert_cmpuint(message.type, ==, HVHOST_MESSAGE_OPENED);
@@ -279,7 +285,7 @@ take_open(struct fixture *fixture, unsigned number, struct channel *channel)
     channel->fd = fds[1];
     channel->out = channel->map;
     channel->in = channel->map + channel->map_size / 2;
-    channel->size = (uint32_t) (channel->map_size / 2) - PAGE;
+    channel->size = (uint32_t)(channel->map_size / 2) - PAGE;
 }
 
 /* Offers a data channel and opens it from both sides. */
@@ -303,7 +309,7 @@ connect_guest(struct fixture *fixture)
 
     g_strlcpy(address.sun_path, fixture->path, sizeof address.sun_path);
     fixture->guest = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    g_assert_cmpint(connect(fixture->guest, (struct sockaddr *) &address, sizeof address), ==, 0);
+    g_assert_cmpint(connect(fixture->guest, (struct sockaddr *)&address, sizeof address), ==, 0);
     g_assert_true(hvhost_wait(fixture->host, HVHOST_GUEST_CONNECTED, 0,
                               hvhost_count(fixture->host, HVHOST_GUEST_GONE, 0) + 1, TIMEOUT));
 }
@@ -377,11 +383,11 @@ kernel_masks(struct hvhost_options *options)
 static void
 test_offer_and_rescind(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    struct pollfd   fd;
-    uint32_t        offer;
+    struct pollfd fd;
+    uint32_t offer;
 
     start(&f, NULL);
     open = connect_channel(&f, 3, &channel);
@@ -390,10 +396,10 @@ test_offer_and_rescind(void)
     g_assert_cmpint(hvhost_rescind(f.host, 3), ==, 0);
     g_assert_cmpint(hvhost_rescind(f.host, 3), ==, -ENOENT);
     offer = expect_message(&f, HVHOST_MESSAGE_RESCIND, 3);
-    fd = (struct pollfd) { .fd = channel.fd };
+    fd = (struct pollfd){ .fd = channel.fd };
     g_assert_cmpint(poll(&fd, 1, TIMEOUT), ==, 1);
     g_assert_true(fd.revents & POLLHUP);
-    g_assert_cmpint(read(channel.fd, &(int32_t) { 0 }, 4), ==, 0);
+    g_assert_cmpint(read(channel.fd, &(int32_t){ 0 }, 4), ==, 0);
     g_assert_cmpint(hvhost_channel_write(open, "x", 1, TIMEOUT), ==, -EPIPE);
 
     /* Opening what was taken back. */
@@ -421,8 +427,8 @@ test_offer_and_rescind(void)
 static void
 test_open_again(void)
 {
-    struct fixture  f;
-    struct channel  channel, again;
+    struct fixture f;
+    struct channel channel, again;
     hvhost_channel *open;
 
     start(&f, NULL);
@@ -457,7 +463,7 @@ test_control_takes_data_along(void)
     expect_message(&f, HVHOST_MESSAGE_RESCIND, 2);
     expect_message(&f, HVHOST_MESSAGE_RESCIND, 4);
     for (int i = 0; i < 2; i++) {
-        g_assert_cmpint(read(channels[i].fd, &(int32_t) { 0 }, 4), ==, 0);
+        g_assert_cmpint(read(channels[i].fd, &(int32_t){ 0 }, 4), ==, 0);
         close_channel(&channels[i]);
     }
     g_assert_true(hvhost_wait(f.host, HVHOST_CLOSED, 2, 1, TIMEOUT));
@@ -490,10 +496,10 @@ test_rescind_on_open(void)
 static void
 test_rescind_after(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    uint8_t         bytes[100];
+    uint8_t bytes[100];
 
     start(&f, NULL);
     hvhost_rescind_after(f.host, 1, 300);
@@ -512,10 +518,10 @@ test_rescind_after(void)
 static void
 test_failing_opens(void)
 {
-    struct fixture        f;
-    struct channel        channel;
+    struct fixture f;
+    struct channel channel;
     struct hvhost_message message;
-    uint32_t              offer;
+    uint32_t offer;
 
     start(&f, NULL);
     hvhost_fail_opens(f.host, 5, ENOMEM);
@@ -535,8 +541,8 @@ test_failing_opens(void)
 static void
 test_guest_comes_and_goes(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
 
     start(&f, NULL);
@@ -570,11 +576,11 @@ static const uint8_t version_request[16] = { 1, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0
 static void
 test_version(gconstpointer data)
 {
-    enum hvhost_version_policy policy = (enum hvhost_version_policy) GPOINTER_TO_UINT(data);
-    struct fixture             f;
-    struct channel             control;
-    uint8_t                    answer[64];
-    int                        n;
+    enum hvhost_version_policy policy = (enum hvhost_version_policy)GPOINTER_TO_UINT(data);
+    struct fixture f;
+    struct channel control;
+    uint8_t answer[64];
+    int n;
 
     start(&f, NULL);
     hvhost_set_version(f.host, policy, 5);
@@ -624,10 +630,10 @@ test_bad_version_request(void)
 static void
 test_signal_when_empty_only(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    uint8_t         data[16];
+    uint8_t data[16];
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -651,8 +657,8 @@ test_signal_when_empty_only(void)
 static void
 test_no_signal_when_masked(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
 
     start(&f, NULL);
@@ -671,8 +677,8 @@ test_no_signal_when_masked(void)
 static void
 test_kernel_masks(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
 
     start(&f, kernel_masks);
@@ -692,11 +698,11 @@ test_kernel_masks(void)
 static void
 test_guest_waits_for_room(gconstpointer data)
 {
-    bool            feature = GPOINTER_TO_INT(data);
-    struct fixture  f;
-    struct channel  channel;
+    bool feature = GPOINTER_TO_INT(data);
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    uint8_t         bytes[4000] = { 0 };
+    uint8_t bytes[4000] = { 0 };
 
     start(&f, ring_16k);
     open = connect_channel(&f, 1, &channel);
@@ -723,11 +729,11 @@ test_guest_waits_for_room(gconstpointer data)
 static void
 test_host_waits_for_room(void)
 {
-    struct fixture         f;
-    struct channel         channel;
+    struct fixture f;
+    struct channel channel;
     struct hvhost_counters counters;
-    hvhost_channel        *open;
-    uint8_t                bytes[4000] = { 0 };
+    hvhost_channel *open;
+    uint8_t bytes[4000] = { 0 };
 
     start(&f, ring_16k);
     open = connect_channel(&f, 1, &channel);
@@ -756,20 +762,20 @@ test_host_waits_for_room(void)
 
 struct echo {
     struct channel *channel;
-    uint64_t        bytes;
+    uint64_t bytes;
 };
 
 /* Sends everything back, naps between all steps that could race. */
 static gpointer
 echo(gpointer data)
 {
-    struct echo     *job = data;
-    struct channel  *channel = job->channel;
+    struct echo *job = data;
+    struct channel *channel = job->channel;
     g_autofree char *buffer = g_malloc(KIB_16);
-    GRand           *random = g_rand_new_with_seed(7);
+    GRand *random = g_rand_new_with_seed(7);
 
     while (job->bytes > 0) {
-        int n = receive_data(channel, (uint8_t *) buffer, KIB_16);
+        int n = receive_data(channel, (uint8_t *)buffer, KIB_16);
 
         if (n < 0) {
             struct pollfd fd = { .fd = channel->fd, .events = POLLIN };
@@ -780,19 +786,19 @@ echo(gpointer data)
             take_signals(channel);
             continue;
         }
-        while (!fits(channel, (uint32_t) n)) {
+        while (!fits(channel, (uint32_t)n)) {
             struct pollfd fd = { .fd = channel->fd, .events = POLLIN };
 
-            set(channel->out, PENDING_SEND_SZ, 32 + ((uint32_t) n + 7) / 8 * 8);
-            if (!fits(channel, (uint32_t) n))
+            set(channel->out, PENDING_SEND_SZ, 32 + ((uint32_t)n + 7) / 8 * 8);
+            if (!fits(channel, (uint32_t)n))
                 g_assert_cmpint(poll(&fd, 1, TIMEOUT), ==, 1);
             take_signals(channel);
             set(channel->out, PENDING_SEND_SZ, 0);
         }
         if (g_rand_int_range(random, 0, 64) == 0)
             g_usleep(1);
-        send_data(channel, buffer, (uint32_t) n);
-        job->bytes -= (uint64_t) n;
+        send_data(channel, buffer, (uint32_t)n);
+        job->bytes -= (uint64_t)n;
     }
     g_rand_free(random);
     return NULL;
@@ -800,8 +806,8 @@ echo(gpointer data)
 
 struct writing {
     hvhost_channel *channel;
-    const uint8_t  *bytes;
-    size_t          length;
+    const uint8_t *bytes;
+    size_t length;
 };
 
 static gpointer
@@ -822,8 +828,8 @@ static const struct echo_case {
     const char *name;
     void (*adjust)(struct hvhost_options *);
     uint32_t packet_max;
-    bool     random;
-    size_t   bytes;
+    bool random;
+    size_t bytes;
 } echo_cases[] = {
     { "default", NULL, HVHOST_PIPE_MAX, false, 4u << 20 },
     { "random-packets", NULL, HVHOST_PIPE_MAX, true, 4u << 20 },
@@ -838,20 +844,20 @@ static void
 test_echo(gconstpointer data)
 {
     const struct echo_case *test = data;
-    g_autofree uint8_t     *sent = g_malloc(test->bytes), *received = g_malloc(test->bytes);
-    struct fixture          f;
-    struct channel          channel;
-    struct hvhost_counters  counters;
-    GThread                *guest, *writer;
-    hvhost_channel         *open;
+    g_autofree uint8_t *sent = g_malloc(test->bytes), *received = g_malloc(test->bytes);
+    struct fixture f;
+    struct channel channel;
+    struct hvhost_counters counters;
+    GThread *guest, *writer;
+    hvhost_channel *open;
 
     for (size_t i = 0; i < test->bytes; i++)
-        sent[i] = (uint8_t) g_test_rand_int();
+        sent[i] = (uint8_t)g_test_rand_int();
     start(&f, test->adjust);
     open = connect_channel(&f, 1, &channel);
     hvhost_channel_set_packets(open, test->packet_max, test->random);
-    guest = g_thread_new("guest", echo, &(struct echo) { &channel, test->bytes });
-    writer = g_thread_new("writer", write_all, &(struct writing) { open, sent, test->bytes });
+    guest = g_thread_new("guest", echo, &(struct echo){ &channel, test->bytes });
+    writer = g_thread_new("writer", write_all, &(struct writing){ open, sent, test->bytes });
     g_assert_cmpint(hvhost_channel_read_all(open, received, test->bytes, TIMEOUT), ==, 0);
     g_thread_join(writer);
     g_thread_join(guest);
@@ -870,10 +876,10 @@ test_echo(gconstpointer data)
 static void
 test_end_of_stream(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    uint8_t         bytes[16];
+    uint8_t bytes[16];
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -897,12 +903,12 @@ test_end_of_stream(void)
 static void
 test_zero_copy(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    struct iovec    pieces[8];
-    uint8_t         bytes[128];
-    int             count;
+    struct iovec pieces[8];
+    uint8_t bytes[128];
+    int count;
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -937,11 +943,22 @@ test_zero_copy(void)
 /* -- breaches -- */
 
 static const struct breach {
-    const char   *name;
-    const char   *text; /* part of what the host says */
-    struct packet wrong;/* fields that are not as they should be, see which */
-    enum { TYPE, DATA_OFFSET, LENGTH, FLAGS, TRANSACTION, PIPE_TYPE, PIPE_LENGTH, PADDING,
-           TRAILER_LOW, TRAILER_HIGH, PUBLISHED } which;
+    const char *name;
+    const char *text;    /* part of what the host says */
+    struct packet wrong; /* fields that are not as they should be, see which */
+    enum {
+        TYPE,
+        DATA_OFFSET,
+        LENGTH,
+        FLAGS,
+        TRANSACTION,
+        PIPE_TYPE,
+        PIPE_LENGTH,
+        PADDING,
+        TRAILER_LOW,
+        TRAILER_HIGH,
+        PUBLISHED
+    } which;
 } packet_breaches[] = {
     { "type", "its type is 7", { .type = 7 }, TYPE },
     { "completion", "its type is 11", { .type = 11 }, TYPE },
@@ -960,7 +977,9 @@ static const struct breach {
     { "trailer-high", "the trailer's offset is 8", { .trailer_high = 8 }, TRAILER_HIGH },
     { "published-8", "in bytes, is 8", { .published = 8 }, PUBLISHED },
     { "published-short", "length8 is 4", { .published = 32 }, PUBLISHED },
-    { "published-misaligned", "write_index of the guest-to-host ring is 44", { .published = 44 },
+    { "published-misaligned",
+      "write_index of the guest-to-host ring is 44",
+      { .published = 44 },
       PUBLISHED },
 };
 
@@ -970,17 +989,39 @@ spoil(struct packet *packet, const struct breach *test)
     const struct packet *wrong = &test->wrong;
 
     switch (test->which) {
-    case TYPE: packet->type = wrong->type; break;
-    case DATA_OFFSET: packet->data_offset8 = wrong->data_offset8; break;
-    case LENGTH: packet->length8 = wrong->length8; break;
-    case FLAGS: packet->flags = wrong->flags; break;
-    case TRANSACTION: packet->transaction = wrong->transaction; break;
-    case PIPE_TYPE: packet->pipe_type = wrong->pipe_type; break;
-    case PIPE_LENGTH: packet->pipe_length = wrong->pipe_length; break;
-    case PADDING: packet->padding = wrong->padding; break;
-    case TRAILER_LOW: packet->trailer_low = wrong->trailer_low; break;
-    case TRAILER_HIGH: packet->trailer_high = wrong->trailer_high; break;
-    case PUBLISHED: packet->published = wrong->published; break;
+    case TYPE:
+        packet->type = wrong->type;
+        break;
+    case DATA_OFFSET:
+        packet->data_offset8 = wrong->data_offset8;
+        break;
+    case LENGTH:
+        packet->length8 = wrong->length8;
+        break;
+    case FLAGS:
+        packet->flags = wrong->flags;
+        break;
+    case TRANSACTION:
+        packet->transaction = wrong->transaction;
+        break;
+    case PIPE_TYPE:
+        packet->pipe_type = wrong->pipe_type;
+        break;
+    case PIPE_LENGTH:
+        packet->pipe_length = wrong->pipe_length;
+        break;
+    case PADDING:
+        packet->padding = wrong->padding;
+        break;
+    case TRAILER_LOW:
+        packet->trailer_low = wrong->trailer_low;
+        break;
+    case TRAILER_HIGH:
+        packet->trailer_high = wrong->trailer_high;
+        break;
+    case PUBLISHED:
+        packet->published = wrong->published;
+        break;
     }
 }
 
@@ -1000,10 +1041,10 @@ static void
 test_packet_breach(gconstpointer data)
 {
     const struct breach *test = data;
-    struct fixture       f;
-    struct channel       channel;
-    struct packet        packet;
-    hvhost_channel      *open;
+    struct fixture f;
+    struct channel channel;
+    struct packet packet;
+    hvhost_channel *open;
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -1021,9 +1062,9 @@ static void
 test_pipe_too_long(void)
 {
     static const uint8_t bytes[HVHOST_PIPE_MAX + 1];
-    struct fixture       f;
-    struct channel       channel;
-    hvhost_channel      *open;
+    struct fixture f;
+    struct channel channel;
+    hvhost_channel *open;
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -1036,9 +1077,9 @@ test_pipe_too_long(void)
 
 static const struct word_breach {
     const char *name;
-    bool        out; /* guest → host ring */
-    enum word   word;
-    uint32_t    value;
+    bool out; /* guest → host ring */
+    enum word word;
+    uint32_t value;
     const char *text;
 } word_breaches[] = {
     { "write-index-range", true, WRITE_INDEX, HVHOST_RING_SIZE, "write_index" },
@@ -1058,10 +1099,10 @@ static void
 test_word_breach(gconstpointer data)
 {
     const struct word_breach *test = data;
-    struct fixture            f;
-    struct channel            channel;
-    hvhost_channel           *open;
-    uint8_t                   byte;
+    struct fixture f;
+    struct channel channel;
+    hvhost_channel *open;
+    uint8_t byte;
 
     start(&f, never_masks);
     open = connect_channel(&f, 1, &channel);
@@ -1080,10 +1121,10 @@ test_word_breach(gconstpointer data)
 static void
 test_index_goes_back(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    uint8_t         byte;
+    uint8_t byte;
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -1100,10 +1141,10 @@ test_index_goes_back(void)
 static void
 test_hopeless_pending(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    uint8_t         byte;
+    uint8_t byte;
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -1120,8 +1161,8 @@ test_hopeless_pending(void)
 static void
 test_needless_signals(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
 
     start(&f, NULL);
@@ -1143,8 +1184,8 @@ test_needless_signals(void)
 static void
 test_signal_though_masked(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
 
     start(&f, always_masks);
@@ -1162,10 +1203,10 @@ test_signal_though_masked(void)
 static void
 test_signal_without_pending(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
-    uint8_t         bytes[8];
+    uint8_t bytes[8];
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -1183,8 +1224,8 @@ test_signal_without_pending(void)
 static void
 test_bad_device_write(void)
 {
-    struct fixture  f;
-    struct channel  channel;
+    struct fixture f;
+    struct channel channel;
     hvhost_channel *open;
 
     start(&f, NULL);
@@ -1202,14 +1243,14 @@ test_bad_device_write(void)
 static void
 test_corruption(gconstpointer data)
 {
-    enum hvhost_corruption corruption = (enum hvhost_corruption) GPOINTER_TO_UINT(data);
-    struct fixture         f;
-    struct channel         channel;
-    hvhost_channel        *open;
-    uint8_t                bytes[8];
-    uint16_t               descriptor[4];
-    uint32_t               pipe[2], write, bytes_used;
-    bool                   sound;
+    enum hvhost_corruption corruption = (enum hvhost_corruption)GPOINTER_TO_UINT(data);
+    struct fixture f;
+    struct channel channel;
+    hvhost_channel *open;
+    uint8_t bytes[8];
+    uint16_t descriptor[4];
+    uint32_t pipe[2], write, bytes_used;
+    bool sound;
 
     start(&f, NULL);
     open = connect_channel(&f, 1, &channel);
@@ -1256,7 +1297,7 @@ main(int argc, char **argv)
     g_test_add_func("/host/offers/failing-opens", test_failing_opens);
     g_test_add_func("/host/offers/guest-comes-and-goes", test_guest_comes_and_goes);
     for (unsigned i = 0; i <= HVHOST_VERSION_SHORT; i++)
-        add_named("version", hvhost_version_policy_name((enum hvhost_version_policy) i),
+        add_named("version", hvhost_version_policy_name((enum hvhost_version_policy)i),
                   test_version, GUINT_TO_POINTER(i));
     g_test_add_func("/host/version/bad-request", test_bad_version_request);
     g_test_add_func("/host/signal/when-empty-only", test_signal_when_empty_only);
@@ -1284,7 +1325,7 @@ main(int argc, char **argv)
     g_test_add_func("/host/breach/signal/nobody-waits-for-room", test_signal_without_pending);
     g_test_add_func("/host/breach/signal/not-a-signal", test_bad_device_write);
     for (unsigned i = 0; i < HVHOST_CORRUPTIONS; i++)
-        add_named("corruption", hvhost_corruption_name((enum hvhost_corruption) i),
-                  test_corruption, GUINT_TO_POINTER(i));
+        add_named("corruption", hvhost_corruption_name((enum hvhost_corruption)i), test_corruption,
+                  GUINT_TO_POINTER(i));
     return g_test_run();
 }

@@ -1,5 +1,5 @@
-/* hvsessiond as it is, on the simulated host, with a server that looks like RDP: whole sessions, and
- * everything that host, client, server and administrator may do to them. */
+/* hvsessiond as it is, on the simulated host, with a server that looks like RDP: whole sessions,
+ * and everything that host, client, server and administrator may do to them. */
 #include "session-fixture.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MIB (1u << 20)
@@ -20,15 +21,15 @@
 #define STOP_LIMIT (SANITIZED ? 4000 : 2000)
 
 /* The request of a real host, protocols 0x0B, and as the server gets it. */
-static const uint8_t host_request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0,
-                                          1, 0, 8, 0, 0x0b, 0, 0, 0 };
-static const uint8_t server_request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0,
-                                            1, 0, 8, 0, 0, 0, 0, 0 };
+static const uint8_t host_request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0,
+                                          0, 1, 0, 8,  0,  0x0b, 0, 0, 0 };
+static const uint8_t server_request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0,
+                                            0, 1, 0, 8,  0,  0,    0, 0, 0 };
 /* An answer that selects RDP, and as the host gets it: mirrored, HYBRID_EX. */
-static const uint8_t server_confirm[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0,
-                                            2, 0x1f, 8, 0, 0, 0, 0, 0 };
-static const uint8_t host_confirm[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0,
-                                          2, 0x1f, 8, 0, 8, 0, 0, 0 };
+static const uint8_t server_confirm[19] = { 3, 0, 0,    19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                            0, 2, 0x1f, 8,  0,  0,    0, 0, 0 };
+static const uint8_t host_confirm[19] = { 3, 0, 0,    19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                          0, 2, 0x1f, 8,  0,  8,    0, 0, 0 };
 
 static gint64
 now_ms(void)
@@ -77,10 +78,10 @@ no_control(struct hvhost_options *options)
 static const struct data_case {
     const char *name;
     void (*adjust)(struct hvhost_options *);
-    size_t   piece_max;  /* of the writes on both sides */
+    size_t piece_max;    /* of the writes on both sides */
     uint32_t packet_max; /* of the host's packets */
-    bool     random;
-    uint64_t length;     /* each way, each session */
+    bool random;
+    uint64_t length; /* each way, each session */
 } data_cases[] = {
     { "five-sessions", NULL, 65536, HVHOST_PIPE_MAX, false, 24 * MIB },
     { "byte-pipes", NULL, 65536, HVHOST_PIPE_MAX, true, 12 * MIB },
@@ -97,10 +98,10 @@ static void
 test_data(gconstpointer data)
 {
     const struct data_case *test = data;
-    struct setup            setup = { .adjust = test->adjust };
-    struct fixture          f;
-    struct session          sessions[HVHOST_CHANNELS];
-    struct stream           streams[HVHOST_CHANNELS][2];
+    struct setup setup = { .adjust = test->adjust };
+    struct fixture f;
+    struct session sessions[HVHOST_CHANNELS];
+    struct stream streams[HVHOST_CHANNELS][2];
 
     set_up(&f, &setup);
     for (unsigned i = 1; i < HVHOST_CHANNELS; i++) {
@@ -109,7 +110,7 @@ test_data(gconstpointer data)
     }
     for (unsigned i = 1; i < HVHOST_CHANNELS; i++)
         for (int way = 0; way < 2; way++) {
-            streams[i][way] = (struct stream) {
+            streams[i][way] = (struct stream){
                 .session = &sessions[i],
                 .to_server = way == 0,
                 .length = test->length / (SANITIZED ? 8 : 1) + i,
@@ -123,13 +124,14 @@ test_data(gconstpointer data)
             finish_stream(&streams[i][way]);
     /* Both sides have ended their streams; which was first is a matter of luck. */
     for (unsigned i = 1; i < HVHOST_CHANNELS; i++) {
-        size_t      position = sessions[i].log;
+        size_t position = sessions[i].log;
         const char *line;
 
         g_assert_true(hvhost_channel_wait_closed(sessions[i].channel, WAIT));
-        line = log_wait(&f, &position, (const char *[]) { "", "channel 1: ended", "channel 2: ended",
-                                                          "channel 3: ended", "channel 4: ended",
-                                                          "channel 5: ended" }[i]);
+        line = log_wait(&f, &position,
+                        (const char *[]){ "", "channel 1: ended", "channel 2: ended",
+                                          "channel 3: ended", "channel 4: ended",
+                                          "channel 5: ended" }[i]);
         end_session(&sessions[i], strstr(line, "host-closed") ? "host-closed" : "server-closed");
     }
     tear_down(&f);
@@ -142,8 +144,8 @@ static void
 cycle(struct fixture *f, unsigned round)
 {
     struct session session;
-    unsigned       number = 1 + round % 5;
-    uint8_t        byte;
+    unsigned number = 1 + round % 5;
+    uint8_t byte;
 
     if (round % 4 == 3) {
         begin_session(&session, f, number);
@@ -180,9 +182,9 @@ static void
 test_cycles(void)
 {
     struct fixture f;
-    unsigned       descriptors, memory, memory_after;
+    unsigned descriptors, memory, memory_after;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (unsigned i = 0; i < 200; i++)
         cycle(&f, i);
     wait_daemon_idle(&f);
@@ -192,7 +194,8 @@ test_cycles(void)
         cycle(&f, i);
     wait_daemon_idle(&f);
     memory_after = daemon_memory(&f);
-    g_test_message("memory: %u KiB, then %u KiB; %u descriptors", memory, memory_after, descriptors);
+    g_test_message("memory: %u KiB, then %u KiB; %u descriptors", memory, memory_after,
+                   descriptors);
     g_assert_cmpuint(daemon_descriptors(&f), ==, descriptors);
     if (!SANITIZED)
         g_assert_cmpuint(memory_after, <=, memory + 128);
@@ -204,11 +207,11 @@ test_cycles(void)
 static void
 test_rescind_at_open(gconstpointer data)
 {
-    bool            before = GPOINTER_TO_INT(data);
-    struct fixture  f;
+    bool before = GPOINTER_TO_INT(data);
+    struct fixture f;
     hvhost_channel *channel;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (unsigned i = 1; i < HVHOST_CHANNELS; i++) {
         hvhost_rescind_on_open(f.host, i, before);
         channel = hvhost_connect(f.host, i, before ? 0 : WAIT);
@@ -228,7 +231,7 @@ test_rescind_in_request(void)
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (size_t length = 0; length < sizeof bare_request; length++) {
         begin_session(&session, &f, 1);
         if (length > 0)
@@ -243,12 +246,12 @@ test_rescind_in_request(void)
 static void
 test_rescind_while_connecting(void)
 {
-    struct fixture   f;
-    struct session   session;
+    struct fixture f;
+    struct session session;
     g_autofree char *server = NULL;
-    int              silent = serve_tcp("127.0.0.1", false, &server);
+    int silent = serve_tcp("127.0.0.1", false, &server);
 
-    set_up(&f, &(struct setup) { .server = server });
+    set_up(&f, &(struct setup){ .server = server });
     begin_session(&session, &f, 2);
     host_write(&session, bare_request, sizeof bare_request);
     g_assert_false(hvhost_channel_wait_closed(session.channel, QUIET));
@@ -262,7 +265,7 @@ static gpointer
 pour_to_host(gpointer data)
 {
     uint8_t bytes[10000] = { 0 };
-    int     fd = GPOINTER_TO_INT(data);
+    int fd = GPOINTER_TO_INT(data);
 
     while (send(fd, bytes, sizeof bytes, MSG_NOSIGNAL) > 0)
         ;
@@ -284,10 +287,10 @@ test_rescind_anywhere(void)
     struct session session;
     static uint8_t bytes[40000];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (int round = 0; round < (SANITIZED ? 30 : 150); round++) {
         GThread *pour, *sink;
-        ssize_t  n = 1;
+        ssize_t n = 1;
 
         hvhost_rescind_after(f.host, 3, 22 + (uint64_t)g_test_rand_int_range(0, 400000));
         start_session(&session, &f, 3);
@@ -316,7 +319,7 @@ test_offer_again_at_once(void)
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (int i = 0; i < 50; i++) {
         begin_session(&session, &f, 4);
         hvhost_rescind(f.host, 4);
@@ -340,16 +343,16 @@ test_offer_again_at_once(void)
 static void
 test_server_closes_first(gconstpointer data)
 {
-    bool           answers = GPOINTER_TO_INT(data); /* the host ends its stream, too */
+    bool answers = GPOINTER_TO_INT(data); /* the host ends its stream, too */
     struct fixture f;
     struct session session;
-    struct stream  stream;
+    struct stream stream;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (int i = 0; i < (answers ? 20 : 1); i++) {
         start_session(&session, &f, 1);
-        stream = (struct stream) { .session = &session, .length = 300000, .piece_max = 65536,
-                                   .seed = 5 };
+        stream =
+            (struct stream){ .session = &session, .length = 300000, .piece_max = 65536, .seed = 5 };
         start_stream(&stream);
         finish_stream(&stream);
         if (answers)
@@ -363,14 +366,14 @@ test_server_closes_first(gconstpointer data)
 static void
 test_server_closes_before_all_is_read(void)
 {
-    struct fixture         f;
-    struct session         session;
+    struct fixture f;
+    struct session session;
     struct hvhost_counters counters;
-    static uint8_t         sent[60000], received[sizeof sent];
+    static uint8_t sent[60000], received[sizeof sent];
 
     for (size_t i = 0; i < sizeof sent; i++)
         sent[i] = (uint8_t)(i * 31 >> 3);
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     send_all(session.server, sent, sizeof sent);
     close(session.server);
@@ -396,9 +399,9 @@ test_server_resets(void)
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
-    setsockopt(session.server, SOL_SOCKET, SO_LINGER, &(struct linger) { 1, 0 },
+    setsockopt(session.server, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 },
                sizeof(struct linger));
     close(session.server);
     session.server = -1;
@@ -416,9 +419,9 @@ test_server_goes_while_host_sends(void)
     struct session session;
     static uint8_t bytes[MIB];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (int i = 0; i < 50; i++) {
-        int     error;
+        int error;
         ssize_t n;
 
         start_session(&session, &f, 1);
@@ -449,9 +452,9 @@ test_server_closes_and_host_sleeps(void)
 {
     struct fixture f;
     struct session session;
-    gint64         started;
+    gint64 started;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     send_all(session.server, "unread", 6);
     close(session.server);
@@ -469,7 +472,7 @@ test_client_closes_first(void)
     struct session session;
     static uint8_t bytes[100000];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     send_all(session.server, bytes, sizeof bytes);
     hvhost_rescind(f.host, 1);
@@ -483,16 +486,17 @@ test_half_close_by_host(void)
 {
     struct fixture f;
     struct session session;
-    struct stream  to_server, to_host;
+    struct stream to_server, to_host;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
-    to_server = (struct stream) { .session = &session, .to_server = true, .length = 100000,
-                                  .piece_max = 5000, .seed = 1 };
+    to_server = (struct stream){
+        .session = &session, .to_server = true, .length = 100000, .piece_max = 5000, .seed = 1
+    };
     start_stream(&to_server);
     finish_stream(&to_server);
-    to_host = (struct stream) { .session = &session, .length = 3 * MIB, .piece_max = 50000,
-                                .seed = 2 };
+    to_host =
+        (struct stream){ .session = &session, .length = 3 * MIB, .piece_max = 50000, .seed = 2 };
     start_stream(&to_host);
     finish_stream(&to_host);
     end_session(&session, "host-closed");
@@ -504,16 +508,17 @@ test_half_close_by_server(void)
 {
     struct fixture f;
     struct session session;
-    struct stream  to_server, to_host;
+    struct stream to_server, to_host;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
-    to_host = (struct stream) { .session = &session, .length = 100000, .piece_max = 5000,
-                                .seed = 1 };
+    to_host =
+        (struct stream){ .session = &session, .length = 100000, .piece_max = 5000, .seed = 1 };
     start_stream(&to_host);
     finish_stream(&to_host);
-    to_server = (struct stream) { .session = &session, .to_server = true, .length = 3 * MIB,
-                                  .piece_max = 50000, .seed = 2 };
+    to_server = (struct stream){
+        .session = &session, .to_server = true, .length = 3 * MIB, .piece_max = 50000, .seed = 2
+    };
     start_stream(&to_server);
     finish_stream(&to_server);
     end_session(&session, "server-closed");
@@ -526,7 +531,7 @@ test_end_instead_of_request(void)
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     begin_session(&session, &f, 1);
     g_assert_cmpint(hvhost_channel_write_end(session.channel, WAIT), ==, 0);
     end_session(&session, "host-closed");
@@ -544,9 +549,9 @@ test_end_behind_request(void)
 {
     struct fixture f;
     struct session session;
-    uint8_t        bytes[11];
+    uint8_t bytes[11];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     begin_session(&session, &f, 1);
     host_write(&session, bare_request, sizeof bare_request);
     g_assert_cmpint(hvhost_channel_write_end(session.channel, WAIT), ==, 0);
@@ -565,13 +570,13 @@ test_end_behind_request(void)
 static void
 test_server_unreachable(void)
 {
-    struct fixture   f;
-    struct session   session;
+    struct fixture f;
+    struct session session;
     g_autofree char *server = NULL;
-    int              silent = serve_tcp("127.0.0.1", false, &server);
-    gint64           started;
+    int silent = serve_tcp("127.0.0.1", false, &server);
+    gint64 started;
 
-    set_up(&f, &(struct setup) { .server = server, .settings = "ServerTimeout=500 ms" });
+    set_up(&f, &(struct setup){ .server = server, .settings = "ServerTimeout=500 ms" });
     started = now_ms();
     begin_session(&session, &f, 1);
     host_write(&session, bare_request, sizeof bare_request);
@@ -585,12 +590,12 @@ test_server_unreachable(void)
 static void
 test_server_comes_late(void)
 {
-    struct fixture   f;
-    struct session   session;
+    struct fixture f;
+    struct session session;
     g_autofree char *server = NULL;
-    int              listener = serve_tcp("127.0.0.1", false, &server);
+    int listener = serve_tcp("127.0.0.1", false, &server);
 
-    set_up(&f, &(struct setup) { .server = server });
+    set_up(&f, &(struct setup){ .server = server });
     f.listener = listener;
     begin_session(&session, &f, 1);
     host_write(&session, bare_request, sizeof bare_request);
@@ -608,7 +613,7 @@ test_unix_server(void)
 {
     struct fixture f;
 
-    set_up(&f, &(struct setup) { .server = "unix:/nowhere", .no_daemon = true });
+    set_up(&f, &(struct setup){ .server = "unix:/nowhere", .no_daemon = true });
     g_free(f.server);
     f.listener = serve_unix(&f, "rdp.socket", &f.server);
     write_config(&f, f.server, NULL);
@@ -621,14 +626,14 @@ static void
 test_ipv6_server(void)
 {
     struct fixture f;
-    char          *server = NULL;
-    int            listener = serve_tcp("::1", true, &server);
+    char *server = NULL;
+    int listener = serve_tcp("::1", true, &server);
 
     if (listener < 0) {
         g_test_skip("this machine has no IPv6");
         return;
     }
-    set_up(&f, &(struct setup) { .server = server });
+    set_up(&f, &(struct setup){ .server = server });
     f.listener = listener;
     expect_working(&f, 1);
     g_free(server);
@@ -638,17 +643,17 @@ test_ipv6_server(void)
 static void
 test_servers_in_order(void)
 {
-    struct fixture   f;
+    struct fixture f;
     g_autofree char *dead = NULL, *alive = NULL, *second = NULL, *all = NULL;
-    int              silent = serve_tcp("127.0.0.1", false, &dead);
-    int              listener = serve_tcp("127.0.0.1", true, &alive);
-    int              unused = serve_tcp("127.0.0.1", true, &second);
+    int silent = serve_tcp("127.0.0.1", false, &dead);
+    int listener = serve_tcp("127.0.0.1", true, &alive);
+    int unused = serve_tcp("127.0.0.1", true, &second);
 
     all = g_strjoin(", ", dead, "unix:/nowhere/rdp", alive, second, NULL);
-    set_up(&f, &(struct setup) { .server = all });
+    set_up(&f, &(struct setup){ .server = all });
     f.listener = listener;
     expect_working(&f, 1);
-    g_assert_cmpint(poll(&(struct pollfd) { .fd = unused, .events = POLLIN }, 1, 0), ==, 0);
+    g_assert_cmpint(poll(&(struct pollfd){ .fd = unused, .events = POLLIN }, 1, 0), ==, 0);
     g_assert_cmpint(shutdown(listener, SHUT_RDWR), ==, 0);
     f.listener = unused;
     expect_working(&f, 1);
@@ -664,9 +669,9 @@ test_one_byte_at_a_time(void)
 {
     struct fixture f;
     struct session session;
-    uint8_t        bytes[19];
+    uint8_t bytes[19];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     begin_session(&session, &f, 1);
     for (size_t i = 0; i < sizeof host_request; i++) {
         struct hvhost_counters counters;
@@ -724,14 +729,14 @@ make_initial(uint8_t bytes[INITIAL_LENGTH])
 static void
 test_negotiation(gconstpointer data)
 {
-    uint32_t       piece = (uint32_t)GPOINTER_TO_INT(data); /* bytes a packet and a send() */
+    uint32_t piece = (uint32_t)GPOINTER_TO_INT(data); /* bytes a packet and a send() */
     struct fixture f;
     struct session session;
-    uint8_t        initial[INITIAL_LENGTH], response[RESPONSE_LENGTH], bytes[INITIAL_LENGTH];
+    uint8_t initial[INITIAL_LENGTH], response[RESPONSE_LENGTH], bytes[INITIAL_LENGTH];
 
     make_initial(initial);
     g_assert_cmpuint(from_hex(response_text, response), ==, RESPONSE_LENGTH);
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     begin_session(&session, &f, 1);
     hvhost_channel_set_packets(session.channel, piece, false);
     /* The client does not wait for the answer before it goes on. */
@@ -773,9 +778,9 @@ test_passthrough(void)
 {
     struct fixture f;
     struct session session;
-    uint8_t        bytes[19];
+    uint8_t bytes[19];
 
-    set_up(&f, &(struct setup) { .settings = "NegotiationReply=passthrough" });
+    set_up(&f, &(struct setup){ .settings = "NegotiationReply=passthrough" });
     begin_session(&session, &f, 1);
     host_write(&session, host_request, sizeof host_request);
     session.server = accept_server(f.listener);
@@ -792,13 +797,13 @@ test_passthrough(void)
 static void
 test_server_refuses(void)
 {
-    static const uint8_t failure[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34, 0,
-                                         3, 0, 8, 0, 5, 0, 0, 0 };
-    struct fixture       f;
-    struct session       session;
-    uint8_t              bytes[19];
+    static const uint8_t failure[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                         0, 3, 0, 8,  0,  5,    0, 0, 0 };
+    struct fixture f;
+    struct session session;
+    uint8_t bytes[19];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     begin_session(&session, &f, 1);
     host_write(&session, host_request, sizeof host_request);
     session.server = accept_server(f.listener);
@@ -820,9 +825,9 @@ test_server_answers_nonsense(void)
 {
     struct fixture f;
     struct session session;
-    uint8_t        bytes[19];
+    uint8_t bytes[19];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     begin_session(&session, &f, 1);
     host_write(&session, host_request, sizeof host_request);
     session.server = accept_server(f.listener);
@@ -842,7 +847,7 @@ test_message_of_16_kib(void)
 
     for (size_t i = 0; i < sizeof sent; i++)
         sent[i] = (uint8_t)(i * 13 >> 2);
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     for (int i = 0; i < 10; i++) {
         struct hvhost_counters before, after;
@@ -884,11 +889,11 @@ static void
 test_malformed(gconstpointer data)
 {
     const struct malformed *test = data;
-    struct fixture          f;
-    struct session          session, other;
-    uint8_t                 bytes[64];
+    struct fixture f;
+    struct session session, other;
+    uint8_t bytes[64];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&other, &f, 2);
     begin_session(&session, &f, 1);
     host_write(&session, bytes, from_hex(test->request, bytes));
@@ -906,9 +911,9 @@ test_request_timeout(void)
 {
     struct fixture f;
     struct session slow, silent;
-    gint64         started;
+    gint64 started;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     begin_session(&slow, &f, 1);
     begin_session(&silent, &f, 2);
     started = now_ms();
@@ -935,11 +940,11 @@ static void
 test_corruption(gconstpointer data)
 {
     enum hvhost_corruption corruption = (enum hvhost_corruption)GPOINTER_TO_UINT(data);
-    struct fixture         f;
-    struct session         session, other;
-    uint8_t                bytes[32];
+    struct fixture f;
+    struct session session, other;
+    uint8_t bytes[32];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&other, &f, 5);
     start_session(&session, &f, 1);
     host_write(&session, "good", 4);
@@ -964,7 +969,7 @@ test_corruption_at_start(void)
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (unsigned i = 0; i < HVHOST_CORRUPTIONS; i++) {
         enum hvhost_corruption corruption = (enum hvhost_corruption)i;
 
@@ -987,7 +992,7 @@ test_unusual_packets(void)
 {
     static const struct {
         enum hvhost_corruption kind;
-        const char            *data;
+        const char *data;
     } packets[] = {
         { HVHOST_PIPE_PARTIAL, "partial" },
         { HVHOST_DATA_OFFSET_LARGER, "offset" },
@@ -995,9 +1000,9 @@ test_unusual_packets(void)
     };
     struct fixture f;
     struct session session;
-    uint8_t        bytes[16];
+    uint8_t bytes[16];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     for (size_t i = 0; i < G_N_ELEMENTS(packets); i++) {
         g_assert_cmpint(hvhost_channel_corrupt(session.channel, packets[i].kind), ==, 0);
@@ -1020,13 +1025,13 @@ static uint64_t
 fill_socket(int fd)
 {
     static const uint8_t bytes[65536];
-    uint64_t             sum = 0;
-    ssize_t              n;
+    uint64_t sum = 0;
+    ssize_t n;
 
     do
         while ((n = send(fd, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT)) > 0)
             sum += (uint64_t)n;
-    while (poll(&(struct pollfd) { .fd = fd, .events = POLLOUT }, 1, QUIET) == 1);
+    while (poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, QUIET) == 1);
     return sum;
 }
 
@@ -1034,14 +1039,14 @@ fill_socket(int fd)
 static void
 test_slow_host(void)
 {
-    struct fixture         f;
-    struct session         session;
+    struct fixture f;
+    struct session session;
     struct hvhost_counters counters;
-    uint64_t               sent, received = 0;
-    unsigned               memory;
-    uint8_t                bytes[1000];
+    uint64_t sent, received = 0;
+    unsigned memory;
+    uint8_t bytes[1000];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     check_session(&session);
     wait_daemon_idle(&f);
@@ -1070,14 +1075,14 @@ test_slow_host(void)
 static void
 test_slow_server(void)
 {
-    struct fixture         f;
-    struct session         session;
+    struct fixture f;
+    struct session session;
     struct hvhost_counters counters;
-    static uint8_t         bytes[65536];
-    uint64_t               sent = 0, received = 0;
-    ssize_t                n;
+    static uint8_t bytes[65536];
+    uint64_t sent = 0, received = 0;
+    ssize_t n;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     while ((n = hvhost_channel_write(session.channel, bytes, 10000, QUIET)) == 0)
         sent += 10000;
@@ -1110,7 +1115,7 @@ test_stuck_both_ways(void)
     struct session session, other;
     static uint8_t bytes[65536];
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     start_session(&other, &f, 2);
     fill_socket(session.server);
@@ -1141,14 +1146,14 @@ static void
 test_ping_pong(gconstpointer data)
 {
     const struct ping_pong_case *test = data;
-    struct fixture               f;
-    struct session               session;
-    uint8_t                      byte;
+    struct fixture f;
+    struct session session;
+    uint8_t byte;
 
-    set_up(&f, &(struct setup) { .adjust = test->adjust });
+    set_up(&f, &(struct setup){ .adjust = test->adjust });
     start_session(&session, &f, 1);
     for (int i = 0; i < test->rounds / (SANITIZED ? 10 : 1); i++) {
-        host_write(&session, &(uint8_t) { (uint8_t)i }, 1);
+        host_write(&session, &(uint8_t){ (uint8_t)i }, 1);
         receive_all(session.server, &byte, 1);
         g_assert_cmpuint(byte, ==, (uint8_t)i);
         send_all(session.server, &byte, 1);
@@ -1160,16 +1165,61 @@ test_ping_pong(gconstpointer data)
     tear_down(&f);
 }
 
+static void
+spin(unsigned nanoseconds)
+{
+    struct timespec start, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec < nanoseconds);
+}
+
+/* A few small packets at odd moments, then silence until the last has arrived: they meet the relay
+ * while it is about to go to sleep. */
+static void
+test_bursts(gconstpointer data)
+{
+    bool to_server = GPOINTER_TO_INT(data);
+    struct fixture f;
+    struct session session;
+    GRand *random = g_rand_new_with_seed((guint32)g_test_rand_int());
+    uint8_t bytes[8];
+
+    set_up(&f, &(struct setup){ 0 });
+    start_session(&session, &f, 1);
+    for (int i = 0; i < (SANITIZED ? 5000 : 60000); i++) {
+        unsigned count = 2 + (unsigned)g_rand_int_range(random, 0, 3);
+
+        for (unsigned k = 0; k < count; k++) {
+            if (to_server)
+                host_write(&session, "x", 1);
+            else
+                send_all(session.server, "x", 1);
+            spin((unsigned)g_rand_int_range(random, 0, 12000));
+        }
+        if (to_server)
+            receive_all(session.server, bytes, count);
+        else
+            host_read(&session, bytes, count);
+    }
+    g_rand_free(random);
+    hvhost_rescind(f.host, 1);
+    end_session(&session, "host-rescinded");
+    tear_down(&f);
+}
+
 /* -- version -- */
 
 static void
 test_version(gconstpointer data)
 {
     enum hvhost_version_policy policy = (enum hvhost_version_policy)GPOINTER_TO_UINT(data);
-    struct fixture             f;
-    size_t                     position = 0;
+    struct fixture f;
+    size_t position = 0;
 
-    set_up(&f, &(struct setup) { .adjust = no_control });
+    set_up(&f, &(struct setup){ .adjust = no_control });
     hvhost_set_version(f.host, policy, 0);
     hvhost_offer(f.host, 0);
     g_assert_true(hvhost_wait(f.host, HVHOST_VERSION_REQUEST, 0, 1, WAIT));
@@ -1189,9 +1239,9 @@ static void
 test_version_late(void)
 {
     struct fixture f;
-    size_t         position = 0;
+    size_t position = 0;
 
-    set_up(&f, &(struct setup) { .adjust = no_control });
+    set_up(&f, &(struct setup){ .adjust = no_control });
     hvhost_set_version(f.host, HVHOST_VERSION_ACCEPT, 5200);
     hvhost_offer(f.host, 0);
     log_wait(&f, &position, "control channel: .*trying again");
@@ -1204,9 +1254,9 @@ static void
 test_version_unasked(void)
 {
     static const uint8_t error[8] = { 0, 0, 0, 0, 8, 0, 0, 0 };
-    struct fixture       f;
+    struct fixture f;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (int i = 0; i < 3; i++)
         g_assert_cmpint(hvhost_control_send(f.host, "some message of the future", 26), ==, 0);
     g_assert_cmpint(hvhost_control_send(f.host, error, sizeof error), ==, 0);
@@ -1222,9 +1272,9 @@ test_control_rescinded(void)
 {
     struct fixture f;
     struct session sessions[HVHOST_CHANNELS];
-    size_t         position;
+    size_t position;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (int round = 0; round < 3; round++) {
         for (unsigned i = 1; i < HVHOST_CHANNELS; i++)
             start_session(&sessions[i], &f, i);
@@ -1250,7 +1300,7 @@ test_control_comes_late(void)
 {
     struct fixture f;
 
-    set_up(&f, &(struct setup) { .adjust = no_control });
+    set_up(&f, &(struct setup){ .adjust = no_control });
     expect_working(&f, 1);
     hvhost_offer(f.host, 0);
     g_assert_true(hvhost_wait_ready(f.host, WAIT));
@@ -1264,7 +1314,7 @@ test_offers_before_daemon(void)
     struct fixture f;
     struct session sessions[HVHOST_CHANNELS];
 
-    set_up(&f, &(struct setup) { .no_daemon = true });
+    set_up(&f, &(struct setup){ .no_daemon = true });
     for (unsigned i = 1; i < HVHOST_CHANNELS; i++)
         g_assert_cmpint(hvhost_offer(f.host, i), ==, 0);
     start_daemon(&f);
@@ -1284,7 +1334,7 @@ test_daemon_before_host(void)
 {
     struct fixture f;
 
-    set_up(&f, &(struct setup) { .no_host = true });
+    set_up(&f, &(struct setup){ .no_host = true });
     log_wait(&f, NULL, "started");
     wait_daemon_idle(&f);
     start_host(&f, NULL);
@@ -1299,7 +1349,7 @@ test_host_restarts(void)
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (int round = 0; round < 3; round++) {
         start_session(&session, &f, 1);
         hvhost_drop_guest(f.host);
@@ -1321,7 +1371,7 @@ test_daemon_killed(void)
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     signal_daemon(&f, SIGKILL);
     g_assert_cmpint(wait_daemon(&f), ==, -SIGKILL);
@@ -1340,11 +1390,11 @@ test_daemon_killed(void)
 static void
 test_open_fails(gconstpointer data)
 {
-    unsigned       number = GPOINTER_TO_UINT(data);
+    unsigned number = GPOINTER_TO_UINT(data);
     struct fixture f;
     struct session session;
 
-    set_up(&f, &(struct setup) { .adjust = number == 0 ? no_control : NULL });
+    set_up(&f, &(struct setup){ .adjust = number == 0 ? no_control : NULL });
     hvhost_fail_opens(f.host, number, ENOMEM);
     g_assert_cmpint(hvhost_offer(f.host, number), ==, 0);
     log_wait(&f, NULL, "channel.*Cannot allocate memory");
@@ -1367,14 +1417,14 @@ test_open_fails(gconstpointer data)
 static void
 test_stop(gconstpointer data)
 {
-    int            number = GPOINTER_TO_INT(data);
+    int number = GPOINTER_TO_INT(data);
     struct fixture f;
     struct session sessions[HVHOST_CHANNELS];
-    GThread       *pour[HVHOST_CHANNELS];
+    GThread *pour[HVHOST_CHANNELS];
     static uint8_t bytes[30000];
-    gint64         started;
+    gint64 started;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     for (unsigned i = 1; i < HVHOST_CHANNELS; i++) {
         start_session(&sessions[i], &f, i);
         pour[i] = g_thread_new("pour", pour_to_host, GINT_TO_POINTER(sessions[i].server));
@@ -1384,8 +1434,8 @@ test_stop(gconstpointer data)
             hvhost_channel_try_write(sessions[i].channel, bytes, sizeof bytes);
             /* The last does not read and is stuck. */
             if (i < 5)
-                g_assert_cmpint(
-                    hvhost_channel_read(sessions[i].channel, bytes, sizeof bytes, WAIT), >, 0);
+                g_assert_cmpint(hvhost_channel_read(sessions[i].channel, bytes, sizeof bytes, WAIT),
+                                >, 0);
         }
     started = now_ms();
     signal_daemon(&f, number);
@@ -1402,13 +1452,13 @@ test_stop(gconstpointer data)
 static void
 test_stop_in_every_state(void)
 {
-    struct fixture   f;
-    struct session   waiting, partial, connecting, idle;
+    struct fixture f;
+    struct session waiting, partial, connecting, idle;
     g_autofree char *server = NULL;
-    int              silent = serve_tcp("127.0.0.1", false, &server);
-    gint64           started;
+    int silent = serve_tcp("127.0.0.1", false, &server);
+    gint64 started;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&idle, &f, 4);
     write_config(&f, server, NULL);
     signal_daemon(&f, SIGHUP);
@@ -1434,12 +1484,12 @@ test_stop_in_every_state(void)
 static void
 test_reload(void)
 {
-    struct fixture   f;
-    struct session   session;
+    struct fixture f;
+    struct session session;
     g_autofree char *server = NULL;
-    int              first, second = serve_tcp("127.0.0.1", true, &server);
+    int first, second = serve_tcp("127.0.0.1", true, &server);
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 1);
     write_config(&f, server, NULL);
     signal_daemon(&f, SIGHUP);
@@ -1447,7 +1497,7 @@ test_reload(void)
     first = f.listener;
     f.listener = second;
     expect_working(&f, 2);
-    g_assert_cmpint(poll(&(struct pollfd) { .fd = first, .events = POLLIN }, 1, 0), ==, 0);
+    g_assert_cmpint(poll(&(struct pollfd){ .fd = first, .events = POLLIN }, 1, 0), ==, 0);
     /* A session that runs keeps its server. */
     check_session(&session);
     hvhost_rescind(f.host, 1);
@@ -1460,10 +1510,10 @@ static void
 test_reload_of_a_broken_file(void)
 {
     struct fixture f;
-    size_t         position = 0;
-    const char    *line;
+    size_t position = 0;
+    const char *line;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     write_config(&f, "tcp:127.0.0.1:99999", NULL);
     signal_daemon(&f, SIGHUP);
     line = log_wait(&f, &position, "hvsession.conf:2: .*stays as it was");
@@ -1481,9 +1531,9 @@ test_status_signal(void)
 {
     struct fixture f;
     struct session session;
-    size_t         position;
+    size_t position;
 
-    set_up(&f, &(struct setup) { 0 });
+    set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 3);
     check_session(&session);
     position = log_position(&f);
@@ -1500,7 +1550,7 @@ test_version_option(void)
 {
     g_autofree char *output = NULL, *errors = NULL;
 
-    g_assert_cmpint(run_program((const char *[]) { "--version", NULL }, &output, &errors), ==, 0);
+    g_assert_cmpint(run_program((const char *[]){ "--version", NULL }, &output, &errors), ==, 0);
     g_assert_true(g_regex_match_simple("^hvsessiond \\d+\\.\\d+\\.\\d+\n$", output, 0, 0));
     g_assert_cmpstr(errors, ==, "");
 }
@@ -1509,9 +1559,9 @@ static void
 test_help_option(void)
 {
     g_autofree char *output = NULL, *errors = NULL;
-    g_auto(GStrv)    lines = NULL;
+    g_auto(GStrv) lines = NULL;
 
-    g_assert_cmpint(run_program((const char *[]) { "--help", NULL }, &output, &errors), ==, 0);
+    g_assert_cmpint(run_program((const char *[]){ "--help", NULL }, &output, &errors), ==, 0);
     g_assert_nonnull(strstr(output, "--config"));
     g_assert_nonnull(strstr(output, "--log-level"));
     lines = g_strsplit(output, "\n", -1);
@@ -1524,17 +1574,17 @@ test_unknown_option(void)
 {
     g_autofree char *errors = NULL;
 
-    g_assert_cmpint(run_program((const char *[]) { "--frobnicate", NULL }, NULL, &errors), ==, 2);
+    g_assert_cmpint(run_program((const char *[]){ "--frobnicate", NULL }, NULL, &errors), ==, 2);
     g_assert_nonnull(strstr(errors, "--frobnicate"));
     g_clear_pointer(&errors, g_free);
-    g_assert_cmpint(run_program((const char *[]) { "extra", NULL }, NULL, &errors), ==, 2);
+    g_assert_cmpint(run_program((const char *[]){ "extra", NULL }, NULL, &errors), ==, 2);
     g_assert_nonnull(strstr(errors, "extra"));
 }
 
 static const struct bad_config {
     const char *name;
     const char *text; /* NULL: no file */
-    unsigned    line; /* 0: the message names the file only */
+    unsigned line;    /* 0: the message names the file only */
 } bad_configs[] = {
     { "unknown-key", "[hvsession]\nSever=tcp:127.0.0.1:3389\n", 2 },
     { "bad-server", "[hvsession]\n# where\nServer=udp:127.0.0.1\n", 3 },
@@ -1551,13 +1601,13 @@ static void
 test_bad_config(gconstpointer data)
 {
     const struct bad_config *test = data;
-    g_autofree char         *directory = g_dir_make_tmp("test-sessions-XXXXXX", NULL);
-    g_autofree char         *path = g_build_filename(directory, "bad.conf", NULL);
-    g_autofree char         *errors = NULL, *place = NULL;
+    g_autofree char *directory = g_dir_make_tmp("test-sessions-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(directory, "bad.conf", NULL);
+    g_autofree char *errors = NULL, *place = NULL;
 
     if (test->text)
         g_assert_true(g_file_set_contents(path, test->text, -1, NULL));
-    g_assert_cmpint(run_program((const char *[]) { "--config", path, NULL }, NULL, &errors), ==, 2);
+    g_assert_cmpint(run_program((const char *[]){ "--config", path, NULL }, NULL, &errors), ==, 2);
     place = test->line ? g_strdup_printf("%s:%u: ", path, test->line) : g_strdup(path);
     if (!strstr(errors, place) || strchr(errors, '\n') != errors + strlen(errors) - 1)
         g_error("\"%s\" is not one line that names %s", errors, place);
@@ -1598,10 +1648,8 @@ add_closing_tests(void)
     g_test_add_func("/sessions/closing/server-before-all-is-read",
                     test_server_closes_before_all_is_read);
     g_test_add_func("/sessions/closing/server-resets", test_server_resets);
-    g_test_add_func("/sessions/closing/server-while-host-sends",
-                    test_server_goes_while_host_sends);
-    g_test_add_func("/sessions/closing/server-and-host-sleeps",
-                    test_server_closes_and_host_sleeps);
+    g_test_add_func("/sessions/closing/server-while-host-sends", test_server_goes_while_host_sends);
+    g_test_add_func("/sessions/closing/server-and-host-sleeps", test_server_closes_and_host_sleeps);
     g_test_add_func("/sessions/closing/client-first", test_client_closes_first);
     g_test_add_func("/sessions/closing/half-by-host", test_half_close_by_host);
     g_test_add_func("/sessions/closing/half-by-server", test_half_close_by_server);
@@ -1644,8 +1692,9 @@ add_host_tests(void)
     g_test_add_func("/sessions/flow/slow-server", test_slow_server);
     g_test_add_func("/sessions/flow/stuck-both-ways", test_stuck_both_ways);
     for (size_t i = 0; i < G_N_ELEMENTS(ping_pong_cases); i++)
-        add_named("flow/ping-pong-", ping_pong_cases[i].name, test_ping_pong,
-                  &ping_pong_cases[i]);
+        add_named("flow/ping-pong-", ping_pong_cases[i].name, test_ping_pong, &ping_pong_cases[i]);
+    add_named("flow/", "bursts-to-server", test_bursts, GINT_TO_POINTER(true));
+    add_named("flow/", "bursts-to-host", test_bursts, GINT_TO_POINTER(false));
     for (unsigned i = HVHOST_VERSION_REFUSE; i <= HVHOST_VERSION_SHORT; i++)
         add_named("version/", hvhost_version_policy_name((enum hvhost_version_policy)i),
                   test_version, GUINT_TO_POINTER(i));
