@@ -15,6 +15,8 @@
 /* Errno of a probe by a kernel that cannot signal channels without a monitor page (ENOTSUPP, which
  * is the kernel's own and has no name here). */
 #define KERNEL_ENOTSUPP 524
+/* Bound, but we may not open it; no errno value. */
+#define NOT_PERMITTED (-1)
 /* Devices, drivers and permissions come one after another: what keeps a channel from being used is
  * told when it has lasted that long, in milliseconds. */
 #define SETTLING_TIME 1000u
@@ -144,6 +146,9 @@ binding_problem(int error)
     case EPERM:
         return "the channels are not bound to the driver " HVS_UIO_DRIVER ", and that takes root: "
                "systemctl start hvsession-bind.service";
+    case NOT_PERMITTED:
+        return "no permission to open the channels; hvsession's udev rule gives it: udevadm "
+               "control --reload && udevadm trigger -s uio";
     case ENOENT:
         return "the driver " HVS_UIO_DRIVER " is not loaded: modprobe " HVS_UIO_DRIVER
                " (Ubuntu has it in linux-modules-extra-$(uname -r))";
@@ -201,12 +206,14 @@ look_at_channel(hvs_offers *offers, unsigned channel)
         if (error == 0)
             error = bind_device(offers, device);
     }
-    /* Gone, or another one, in the meantime: its own events follow. */
-    if (hvs_uio_is_ready(device) && is_same(identity_of(device), identity)) {
+    if (!hvs_uio_is_ready(device))
+        return error;
+    if (!hvs_uio_is_permitted(offers->roots, device))
+        return NOT_PERMITTED;
+    /* Else it is gone, or another one, in the meantime: its own events follow. */
+    if (is_same(identity_of(device), identity))
         tell_offered(offers, channel, identity);
-        return 0;
-    }
-    return error;
+    return 0;
 }
 
 static void
@@ -365,7 +372,8 @@ hvs_offers *
 hvs_offers_new(const struct hvs_roots *roots, const struct hvs_offers_callbacks *callbacks,
                gpointer user_data, GError **error)
 {
-    static const char *const subsystems[] = { "vmbus", "channels", "drivers", "module", NULL };
+    static const char *const subsystems[] = { "vmbus", "channels", "uio", "drivers", "module",
+                                              NULL };
     hvs_offers *offers = g_new0(hvs_offers, 1);
 
     (void)error;

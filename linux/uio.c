@@ -89,6 +89,22 @@ find_node(const char *device)
     return NULL;
 }
 
+/* The path of that node; NULL if there is none. */
+static char *
+node_path(const struct hvs_roots *roots, const char *name)
+{
+    return name != NULL ? g_build_filename(roots->dev, name, NULL) : NULL;
+}
+
+gboolean
+hvs_uio_is_permitted(const struct hvs_roots *roots, const char *device)
+{
+    g_autofree char *name = find_node(device);
+    g_autofree char *node = node_path(roots, name);
+
+    return node == NULL || access(node, R_OK | W_OK) == 0 || (errno != EACCES && errno != EPERM);
+}
+
 static void
 set_error(GError **error, const char *what, const char *path, int number)
 {
@@ -189,7 +205,7 @@ hvs_uio_open(const struct hvs_roots *roots, const char *device, struct hvs_chann
              GError **error)
 {
     g_autofree char *name = find_node(device);
-    g_autofree char *node = name != NULL ? g_build_filename(roots->dev, name, NULL) : NULL;
+    g_autofree char *node = node_path(roots, name);
     int fd;
 
     if (node == NULL) {

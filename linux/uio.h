@@ -20,6 +20,9 @@ gboolean hvs_uio_is_bound(const char *device);
 /* Bound, and all that the kernel makes for it is there: it can be opened. Opening earlier crashes
  * some kernels. */
 gboolean hvs_uio_is_ready(const char *device);
+/* False: its node is there, and we may not open it. A new node's permissions come with its udev
+ * event only, which precedes the device's bind event. */
+gboolean hvs_uio_is_permitted(const struct hvs_roots *roots, const char *device);
 /* Opens the channel, with a lock that keeps other processes of ours away. Errors are of the domain
  * HVS_OFFERS_ERROR. On TRUE *channel is the caller's to close. */
 gboolean hvs_uio_open(const struct hvs_roots *roots, const char *device,

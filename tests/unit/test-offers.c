@@ -29,6 +29,7 @@ struct fixture {
     int new_id_answer; /* errno values */
     int bind_answer;
     bool binds;   /* bind without an error does it */
+    bool forbids; /* to open nodes */
     bool rescans; /* callbacks look again */
     unsigned next_node, relids, relid[HVS_CHANNELS];
 };
@@ -241,6 +242,19 @@ __wrap_write(int fd, const void *buffer, size_t size)
     return (ssize_t)size;
 }
 
+int __wrap_access(const char *path, int mode);
+int __real_access(const char *path, int mode);
+
+/* Whether a node may be opened; root always may. Wrapped by the linker. */
+int
+__wrap_access(const char *path, int mode)
+{
+    if (!g_str_has_prefix(path, current->dev) || !current->forbids)
+        return __real_access(path, mode);
+    errno = EACCES;
+    return -1;
+}
+
 /* ---- the daemon ---- */
 
 static void
@@ -421,6 +435,30 @@ test_arrives(struct fixture *fixture, gconstpointer data)
     expect_written(fixture, "");
     pass_time(SETTLING_TIME);
     expect(fixture, "");
+}
+
+/* udev gives permissions to a node that is there already: the channel is offered when it can be
+ * opened, and nothing is wrong unless that takes long. */
+static void
+test_permitted_later(struct fixture *fixture, gconstpointer data)
+{
+    bool late = GPOINTER_TO_INT(data);
+
+    fixture->forbids = true;
+    start(fixture);
+    add_bound_device(fixture, 3);
+    add_named_device(fixture, "uio", "uio0");
+    expect(fixture, "");
+    if (late) {
+        pass_time(SETTLING_TIME);
+        expect_problem(fixture, "udevadm trigger -s uio");
+    }
+    fixture->forbids = false;
+    send_event(fixture, "uio0", "change");
+    expect(fixture, late ? "+3 fine " : "+3 ");
+    pass_time(SETTLING_TIME);
+    expect(fixture, "");
+    expect_written(fixture, "");
 }
 
 /* Who looks need not wait for the events, and is not told twice. */
@@ -864,6 +902,7 @@ main(int argc, char **argv)
         { "/offers/present-before-start", test_present, NULL },
         { "/offers/freed-before-the-first-look", test_freed_before_the_first_look, NULL },
         { "/offers/arrival/step-by-step", test_arrives, NULL },
+        { "/offers/arrival/permitted-later", test_permitted_later, GINT_TO_POINTER(false) },
         { "/offers/arrival/found-by-rescan", test_found_by_rescan, NULL },
         { "/offers/arrival/bound-by-others", test_bound_by_others, NULL },
         { "/offers/arrival/other-devices", test_other_devices, NULL },
@@ -886,6 +925,7 @@ main(int argc, char **argv)
         { "/offers/problem/no-memory", test_problem, &no_memory },
         { "/offers/problem/other", test_problem, &other },
         { "/offers/problem/not-taken", test_problem, &not_taken },
+        { "/offers/problem/no-permission", test_permitted_later, GINT_TO_POINTER(true) },
         { "/offers/problem/at-rescan", test_problem_at_rescan, NULL },
         { "/offers/problem/ends-with-rescind", test_problem_ends_with_rescind, NULL },
         { "/offers/problem/of-one-of-three", test_problem_of_one, NULL },
