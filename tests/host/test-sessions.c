@@ -1354,6 +1354,7 @@ test_host_restarts(void)
         start_session(&session, &f, 1);
         hvhost_drop_guest(f.host);
         g_assert_true(hvhost_channel_wait_closed(session.channel, WAIT));
+        log_wait(&f, &session.log, "ended after .*\\((control-lost|host-rescinded)\\)");
         hvhost_channel_unref(session.channel);
         hvhost_rescind(f.host, 1);
         close(session.server);
