@@ -34,7 +34,6 @@ HOST_CLOSED = "the host closed the connection"
 STOPPED = "hvsession was stopped"
 RING_CORRUPT = "the ring buffer holds an index or length that cannot be right"
 PIPE_PROTOCOL = "the host sent a packet that a pipe does not carry"
-UNREACHABLE = "no RDP server took the connection in time"
 
 
 def daemon_guest(function=None, series="6.12", **arguments):
@@ -142,9 +141,9 @@ class Daemon:
         return re.search(r"(?m)^%s:\s*(\S+)" % field, text).group(1)
 
     def processor_seconds(self):
-        """In user space and in the kernel, threads that have ended included."""
+        """(in user space, in the kernel), threads that have ended included."""
         fields = self.vm.get("/proc/%d/stat" % self.pid).decode().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100    # USER_HZ
+        return int(fields[11]) / 100, int(fields[12]) / 100     # USER_HZ
 
     def switches_and_run_time(self):
         """(how often its threads went to sleep or were pushed aside, nanoseconds on a processor)"""

@@ -82,7 +82,8 @@ def test_session_without_a_server_ends_when_its_time_is_over(vm):
     client = vm.connect()
     client.send(connection_request())
     client.receive_end()
-    daemon.ended("no RDP server took the connection in time.*tcp:127.0.0.1:3390: .*Connection refused")
+    daemon.ended("no RDP server took the connection in time"
+                 ".*tcp:127.0.0.1:3390: .*Connection refused")
 
 
 @daemon_guest
