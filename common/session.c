@@ -35,6 +35,9 @@ static const struct {
     [HVS_END_SERVER_UNREACHABLE] = { "server-unreachable",
                                      "no RDP server took the connection in time; check that it "
                                      "runs and that Server names it" },
+    [HVS_END_SERVER_SILENT] = { "server-silent",
+                                "the RDP server took the connection but does not answer; restart "
+                                "it" },
     [HVS_END_SERVER_REFUSED] = { "server-refused", "the RDP server refused the connection" },
     [HVS_END_SERVER_ENCRYPTS] = { "server-encrypts",
                                   "the RDP server insists on RDP encryption; set "
@@ -65,12 +68,24 @@ hvs_session_advance(struct hvs_session *session, enum hvs_session_state state)
     return true;
 }
 
+/* Ends that say only who closed the connection. */
+static bool
+is_closing(enum hvs_end_reason reason)
+{
+    return reason == HVS_END_HOST_CLOSED || reason == HVS_END_HOST_RESCINDED ||
+           reason == HVS_END_SERVER_CLOSED || reason == HVS_END_SERVER_ERROR;
+}
+
 void
 hvs_session_end(struct hvs_session *session, enum hvs_end_reason reason, const char *detail,
                 uint64_t now)
 {
     if (session->state == HVS_SESSION_ENDED)
         return;
+    if (session->negotiation.failure_code != 0 && is_closing(reason)) {
+        reason = HVS_END_SERVER_REFUSED;
+        detail = hvs_negotiation_failure_to_string(session->negotiation.failure_code);
+    }
     session->state = HVS_SESSION_ENDED;
     session->reason = reason;
     session->ended = now;

@@ -35,6 +35,7 @@ enum hvs_end_reason {
     HVS_END_REQUEST_MALFORMED,  /* a PDU of the client was refused; the error says which way */
     HVS_END_REPLY_MALFORMED,    /* a PDU of the server was refused */
     HVS_END_SERVER_UNREACHABLE, /* no configured server took the connection in time */
+    HVS_END_SERVER_SILENT,      /* the server took the connection and said nothing */
     HVS_END_SERVER_REFUSED,     /* RDP_NEG_FAILURE */
     HVS_END_SERVER_ENCRYPTS,    /* RDP encryption after a mirrored reply */
     HVS_END_SERVER_ERROR,       /* the connection to the server broke */
@@ -44,6 +45,8 @@ enum hvs_end_reason {
 
 /* How long a Connection Request may take from its first byte to its last, in milliseconds. */
 #define HVS_SESSION_REQUEST_TIMEOUT 10000u
+/* How long the server may take from the connection to the first byte of its answer, likewise. */
+#define HVS_SESSION_REPLY_TIMEOUT 15000u
 
 struct hvs_session_counters {
     uint64_t bytes_to_server, bytes_to_host;     /* payload */
@@ -75,7 +78,8 @@ void hvs_session_init(struct hvs_session *session, uint32_t id, unsigned channel
  * a reason: hvs_session_end(). */
 bool hvs_session_advance(struct hvs_session *session, enum hvs_session_state state);
 /* The session is ENDED; the first end stays with all that belongs to it. detail may be NULL, and is
- * cut to fit. */
+ * cut to fit. Whoever closes the connection after the server has refused it (negotiation has a
+ * failure_code): the reason is SERVER_REFUSED then, and the failure the detail. */
 void hvs_session_end(struct hvs_session *session, enum hvs_end_reason reason, const char *detail,
                      uint64_t now);
 /* The reason that fits a failed negotiation: an error, or else the server's RDP_NEG_FAILURE. NONE

@@ -93,7 +93,6 @@ receive_messages(hvs_control_channel *control)
         case HVS_PIPE_OK:
             break;
         case HVS_PIPE_EMPTY:
-        case HVS_PIPE_END: /* a message of no bytes says nothing; a rescind would */
             if (hvs_ring_prepare_to_wait(&control->channel.in))
                 return HVS_CONTROL_DO_NOTHING;
             continue;
@@ -104,6 +103,8 @@ receive_messages(hvs_control_channel *control)
         }
         if (signal && !hvs_channel_signal(&control->channel))
             return fail(control, "the host has taken it away");
+        if (length == 0)
+            continue; /* says nothing */
         hvs_control_received(&control->state, message, MIN(length, sizeof(message)),
                              hvs_relay_now());
         log_change(control, &before);

@@ -20,6 +20,8 @@
  * back at once. A failed open is tried again after pauses that double. In milliseconds. */
 #define REOPEN_PAUSE     1000u
 #define REOPEN_PAUSE_MAX 60000u
+/* So does the pause after a session that ended in trouble sooner than that. In milliseconds. */
+#define SESSION_SOON 5000u
 
 /* One data channel. */
 struct slot {
@@ -124,7 +126,7 @@ on_status_signal(gpointer user_data)
     fill_status(user_data, status);
     hvs_text_init(&text, screen, sizeof(screen));
     hvs_status_print_text(status, &text);
-    hvs_log(HVS_LOG_NOTICE, "status\n%s", screen);
+    hvs_log_answer("status\n%s", screen);
     return G_SOURCE_CONTINUE;
 }
 
@@ -166,6 +168,13 @@ open_later(struct slot *slot, guint pause)
 }
 
 static void
+open_after_pause(struct slot *slot)
+{
+    slot->pause = slot->pause == 0 ? REOPEN_PAUSE : MIN(slot->pause * 2, REOPEN_PAUSE_MAX);
+    open_later(slot, slot->pause);
+}
+
+static void
 on_session_ended(hvs_relay *relay, gpointer user_data)
 {
     struct slot *slot = user_data;
@@ -182,10 +191,13 @@ on_session_ended(hvs_relay *relay, gpointer user_data)
             g_main_loop_quit(daemon->loop);
         return;
     }
+    if (!hvs_end_reason_is_trouble(session.reason) ||
+        session.ended >= session.started + SESSION_SOON)
+        slot->pause = 0;
     if (slot->renewed)
         open_slot(slot);
     else if (slot->offered)
-        open_later(slot, REOPEN_PAUSE);
+        open_after_pause(slot);
     tell_manager(daemon);
 }
 
@@ -199,8 +211,7 @@ note_open_failure(struct slot *slot, const GError *error)
     if (!slot->failed)
         hvs_log(HVS_LOG_WARNING, "data channel %u: %s", slot->channel, error->message);
     slot->failed = true;
-    slot->pause = slot->pause == 0 ? REOPEN_PAUSE : MIN(slot->pause * 2, REOPEN_PAUSE_MAX);
-    open_later(slot, slot->pause);
+    open_after_pause(slot);
 }
 
 static void
@@ -219,15 +230,16 @@ open_slot(struct slot *slot)
         tell_manager(daemon);
         return;
     }
-    slot->relay = hvs_relay_start(++daemon->last_session, slot->channel, &channel,
+    hvs_log_session(HVS_LOG_NOTICE, ++daemon->last_session, slot->channel, "started");
+    slot->relay = hvs_relay_start(daemon->last_session, slot->channel, &channel,
                                   &daemon->settings, on_session_ended, slot, &error);
     if (slot->relay == NULL) {
         note_open_failure(slot, error);
         return;
     }
+    if (slot->failed)
+        slot->pause = 0;
     slot->failed = false;
-    slot->pause = 0;
-    hvs_log_session(HVS_LOG_NOTICE, daemon->last_session, slot->channel, "started");
     tell_manager(daemon);
 }
 
@@ -354,13 +366,28 @@ on_reload_signal(gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
+/* Its thread is stuck, in the kernel maybe, and must not keep the service: both end with the
+ * process. */
+static void
+leave_session(struct slot *slot)
+{
+    struct hvs_session session;
+
+    hvs_relay_snapshot(slot->relay, &session);
+    hvs_session_end(&session, HVS_END_STOPPED, "it did not end in time", hvs_relay_now());
+    hvs_log_session_end(&session);
+    slot->relay = NULL;
+}
+
 static gboolean
 on_stop_timeout(gpointer user_data)
 {
     hvs_daemon *daemon = user_data;
 
     daemon->stop_timer = 0;
-    hvs_log(HVS_LOG_WARNING, "a session did not end in time");
+    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+        if (daemon->slots[i].relay != NULL)
+            leave_session(&daemon->slots[i]);
     g_main_loop_quit(daemon->loop);
     return G_SOURCE_REMOVE;
 }

@@ -3,11 +3,17 @@
 #include "common/status.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define IDENTIFIER "hvsessiond"
+/* How long a full standard error may keep a message, in milliseconds. */
+#define READER_TIMEOUT 200
+/* Marks a message that the level does not hold back. */
+#define ANSWER_FIELD "HVSESSION_ANSWER"
 
 /* GLib has one log for the whole process, and calls its writer without telling which: so this is
  * one for the process as well. The level is atomic, the rest is set once, before there are threads.
@@ -160,6 +166,21 @@ format_line(enum hvs_log_level level, const GLogField *fields, gsize count)
     return line.buffer;
 }
 
+/* A reader that has stopped gets one moment to go on, not one for every line. */
+static gboolean
+wait_for_reader(void)
+{
+    static gint stuck; /* atomic: TSan does not see that write_lock keeps it */
+    struct pollfd output = { .fd = STDERR_FILENO, .events = POLLOUT };
+    int ready;
+
+    do
+        ready = poll(&output, 1, g_atomic_int_get(&stuck) ? 0 : READER_TIMEOUT);
+    while (ready < 0 && errno == EINTR);
+    g_atomic_int_set(&stuck, ready == 0);
+    return ready != 0;
+}
+
 static gboolean
 write_to_stderr(const char *line)
 {
@@ -168,7 +189,14 @@ write_to_stderr(const char *line)
 
     g_mutex_lock(&write_lock);
     while (left > 0 && written) {
-        ssize_t n = write(STDERR_FILENO, line, left);
+        ssize_t n;
+
+        if (!wait_for_reader()) {
+            written = FALSE;
+            break;
+        }
+        /* So much a pipe that poll() finds writable takes without blocking. */
+        n = write(STDERR_FILENO, line, MIN(left, PIPE_BUF));
 
         if (n >= 0) {
             line += n;
@@ -202,6 +230,15 @@ write_to_journal(GLogLevelFlags flags, enum hvs_log_level level, const GLogField
     return g_log_writer_journald(flags, fields, count, NULL);
 }
 
+static gboolean
+is_wanted(enum hvs_log_level level, const GLogField *fields, gsize count)
+{
+    /* Libraries tell of every step they take. */
+    if (level == HVS_LOG_DEBUG && field_value(fields, count, "GLIB_DOMAIN") != NULL)
+        return FALSE;
+    return hvs_log_is_enabled(level) || field_value(fields, count, ANSWER_FIELD) != NULL;
+}
+
 static GLogWriterOutput
 write_log(GLogLevelFlags flags, const GLogField *fields, gsize count, gpointer user_data)
 {
@@ -210,7 +247,7 @@ write_log(GLogLevelFlags flags, const GLogField *fields, gsize count, gpointer u
     GLogWriterOutput output = G_LOG_WRITER_HANDLED;
 
     (void)user_data;
-    if (hvs_log_is_enabled(level) || (flags & G_LOG_FLAG_FATAL) != 0) {
+    if (is_wanted(level, fields, count) || (flags & G_LOG_FLAG_FATAL) != 0) {
         if (to_journal)
             output = write_to_journal(flags, level, fields, count);
         if (!to_journal || output == G_LOG_WRITER_UNHANDLED) {
@@ -251,6 +288,24 @@ hvs_log(enum hvs_log_level level, const char *format, ...)
         { "SYSLOG_IDENTIFIER", IDENTIFIER, -1 },
     };
     g_log_structured_array(glib_level(level), fields, G_N_ELEMENTS(fields));
+}
+
+void
+hvs_log_answer(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+
+    const GLogField fields[] = {
+        { "MESSAGE", message, -1 },
+        { "PRIORITY", priorities[HVS_LOG_NOTICE], -1 },
+        { "SYSLOG_IDENTIFIER", IDENTIFIER, -1 },
+        { ANSWER_FIELD, "1", -1 },
+    };
+    g_log_structured_array(glib_level(HVS_LOG_NOTICE), fields, G_N_ELEMENTS(fields));
 }
 
 /* The session stands in the message, too: few look at the fields. end_reason may be NULL. */

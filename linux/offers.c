@@ -145,10 +145,10 @@ binding_problem(int error)
     case EACCES:
     case EPERM:
         return "the channels are not bound to the driver " HVS_UIO_DRIVER ", and that takes root: "
-               "systemctl start hvsession-bind.service";
+               "sudo hvsessiond";
     case NOT_PERMITTED:
-        return "no permission to open the channels; hvsession's udev rule gives it: udevadm "
-               "control --reload && udevadm trigger -s uio";
+        return "no permission to open the channels (/dev/uio*): start hvsessiond as root, or give "
+               "its group access by a udev rule";
     case ENOENT:
         return "the driver " HVS_UIO_DRIVER " is not loaded: modprobe " HVS_UIO_DRIVER
                " (Ubuntu has it in linux-modules-extra-$(uname -r))";

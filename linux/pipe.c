@@ -170,12 +170,14 @@ hvs_pipe_read_message(struct hvs_pipe_reader *reader, void *buffer, size_t size,
 
     *length = 0;
     *signal = false;
-    if (result == HVS_PIPE_OK && reader->count == 0)
-        result = HVS_PIPE_END;
-    if (result == HVS_PIPE_END)
-        *signal = hvs_pipe_consume(reader, 0);
     if (result != HVS_PIPE_OK)
         return result;
+    if (reader->count == 0) {
+        /* There are no streams here that it could end. */
+        reader->ended = false;
+        *signal = hvs_pipe_consume(reader, 0);
+        return HVS_PIPE_OK;
+    }
     *length = segment->length;
     hvs_ring_copy_out(reader->ring, segment->offset, buffer,
                       segment->length < size ? segment->length : (uint32_t)size);

@@ -64,8 +64,8 @@ enum hvs_pipe_result hvs_pipe_gather(struct hvs_pipe_reader *reader, uint32_t li
  * host. Call it with 0 after HVS_PIPE_END, too. True: signal the host. */
 bool hvs_pipe_consume(struct hvs_pipe_reader *reader, size_t bytes);
 /* The next packet as one message, for the control channel: copied into buffer (at most size bytes
- * of it) and consumed; so is an end of stream. *length is its real length. *signal as in
- * hvs_pipe_consume(). No data may be queued. OK, EMPTY, END, CORRUPT or PROTOCOL. */
+ * of it) and consumed. *length is its real length, maybe 0. *signal as in hvs_pipe_consume(). No
+ * data may be queued. OK, EMPTY, CORRUPT or PROTOCOL. */
 enum hvs_pipe_result hvs_pipe_read_message(struct hvs_pipe_reader *reader, void *buffer,
                                            size_t size, size_t *length, bool *signal);
 

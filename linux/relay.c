@@ -5,6 +5,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,8 @@
 #define CLOSING_IDLE_TIMEOUT 2000u
 /* A busy relay looks at its descriptors at least once in so many rounds. */
 #define BUSY_ROUNDS 16u
+/* Descriptors that connecting to a server may take for a moment, with those of other sessions. */
+#define CONNECT_DESCRIPTORS 16u
 /* Bytes of a refused PDU that go to the log. */
 #define HEXDUMP_MAX 64u
 
@@ -42,6 +45,7 @@ struct hvs_relay {
     bool                   room_wanted;     /* the ring to the host is too full to go on */
     bool                   held[HVS_DIRECTIONS]; /* the negotiation waits for the other side */
     uint64_t               request_deadline;     /* 0: no byte of the request has come yet */
+    uint64_t               reply_deadline;       /* 0: the server has answered */
     uint64_t               last_progress;
     uint32_t               host_read_index; /* of the ring to the host, when last looked at */
 
@@ -77,6 +81,7 @@ is_over(const hvs_relay *relay)
 static bool
 end(hvs_relay *relay, enum hvs_end_reason reason, const char *detail)
 {
+    relay->session.negotiation = relay->negotiation.facts;
     hvs_session_end(&relay->session, reason, detail, hvs_relay_now());
     return false;
 }
@@ -100,18 +105,35 @@ end_pipe(hvs_relay *relay, enum hvs_pipe_result result)
     return end(relay, HVS_END_PIPE_PROTOCOL, detail);
 }
 
+/* The client's cookie holds a name, which is nobody's business. */
+static void
+mask_user_name(uint8_t *pdu, size_t length)
+{
+    static const char cookie[] = "mstshash=";
+    uint8_t *name = memmem(pdu, length, cookie, sizeof(cookie) - 1);
+
+    if (name == NULL)
+        return;
+    for (name += sizeof(cookie) - 1; name < pdu + length && *name != '\r' && *name != '\n'; name++)
+        *name = 'x';
+}
+
 static bool
 end_negotiation(hvs_relay *relay)
 {
     const struct hvs_negotiation *negotiation = &relay->negotiation;
+    uint8_t bytes[HEXDUMP_MAX];
     char dump[512];
     struct hvs_text text;
     size_t length;
     const uint8_t *pdu = hvs_negotiation_failed_pdu(negotiation, &length);
 
     relay->session.negotiation_error = negotiation->error;
+    length = MIN(length, sizeof(bytes));
+    memcpy(bytes, pdu, length);
+    mask_user_name(bytes, length);
     hvs_text_init(&text, dump, sizeof(dump));
-    hvs_text_add_hexdump(&text, pdu, MIN(length, HEXDUMP_MAX));
+    hvs_text_add_hexdump(&text, bytes, length);
     hvs_log_session(HVS_LOG_WARNING, relay->session.id, relay->session.channel,
                     "refused a PDU of the %s: %s; its first bytes:\n%s",
                     negotiation->error_direction == HVS_FROM_CLIENT ? "client" : "server",
@@ -172,7 +194,6 @@ feed_from_ring(hvs_relay *relay, const struct iovec *pieces, unsigned count)
                                       pieces[i].iov_len, &taken);
         taken_in_all += taken;
     }
-    relay->session.counters.bytes_to_server += taken_in_all;
     if (taken_in_all > 0 && hvs_pipe_consume(&relay->reader, taken_in_all))
         signal_host(relay);
     return result;
@@ -251,6 +272,7 @@ negotiate_to_server(hvs_relay *relay)
 
         sent = send_pieces(relay, &piece, 1, length);
         hvs_negotiation_take_output(&relay->negotiation, HVS_FROM_CLIENT, sent);
+        relay->session.counters.bytes_to_server += sent;
         return sent > 0;
     }
     result = hvs_pipe_gather(&relay->reader, HVS_NEGOTIATION_PDU_MAX, pieces, &count);
@@ -379,7 +401,7 @@ negotiate_to_host(hvs_relay *relay)
 
     output = hvs_negotiation_output(&relay->negotiation, HVS_FROM_SERVER, &length);
     if (length > 0) {
-        length = MIN(length, HVS_PIPE_DATA_MAX);
+        length = MIN(length, MIN(HVS_PIPE_DATA_MAX, relay->channel.out.size / 2));
         if (!write_packet(relay, output, (uint32_t)length))
             return false;
         hvs_negotiation_take_output(&relay->negotiation, HVS_FROM_SERVER, length);
@@ -391,6 +413,7 @@ negotiate_to_host(hvs_relay *relay)
     received = recv(relay->server, buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT);
     if (!judge_received(relay, received, sizeof(buffer)) || received <= 0)
         return relay->server_ended;
+    relay->reply_deadline = 0;
     result = hvs_negotiation_feed(&relay->negotiation, HVS_FROM_SERVER, buffer, (size_t)received,
                                   &taken);
     if (taken < (size_t)received)
@@ -408,7 +431,7 @@ pump_to_host(hvs_relay *relay)
 {
     struct iovec pieces[HVS_PIPE_PIECES];
     struct msghdr message = { .msg_iov = pieces };
-    uint32_t half = relay->channel.out.size / 16 * 8;
+    uint32_t half = MIN(relay->channel.out.size, HVS_PIPE_BATCH * HVS_PIPE_DATA_MAX) / 16 * 8;
     enum hvs_pipe_result result;
     unsigned count, packets;
     size_t wanted;
@@ -447,8 +470,6 @@ pump_to_host(hvs_relay *relay)
 static enum hvs_end_reason
 closing_reason(const hvs_relay *relay)
 {
-    if (relay->negotiation.facts.failure_code != 0)
-        return HVS_END_SERVER_REFUSED;
     if (relay->host_ended_first)
         return HVS_END_HOST_CLOSED;
     return relay->session.detail[0] != '\0' ? HVS_END_SERVER_ERROR : HVS_END_SERVER_CLOSED;
@@ -457,13 +478,9 @@ closing_reason(const hvs_relay *relay)
 static bool
 end_closing(hvs_relay *relay)
 {
-    enum hvs_end_reason reason = closing_reason(relay);
-    uint32_t code = relay->negotiation.facts.failure_code;
-    g_autofree char *detail =
-        code != 0 ? g_strdup(hvs_negotiation_failure_to_string(code)) :
-                    g_strdup(relay->session.detail);
+    g_autofree char *detail = g_strdup(relay->session.detail);
 
-    return end(relay, reason, detail[0] != '\0' ? detail : NULL);
+    return end(relay, closing_reason(relay), detail[0] != '\0' ? detail : NULL);
 }
 
 static uint32_t
@@ -565,9 +582,15 @@ time_until_due(hvs_relay *relay, int *timeout)
     uint64_t now;
 
     *timeout = -1;
-    if (!relay->host_told)
+    if (!relay->host_told && relay->reply_deadline == 0)
         return true;
     now = hvs_relay_now();
+    if (!relay->host_told) {
+        if (now >= relay->reply_deadline)
+            return end(relay, HVS_END_SERVER_SILENT, NULL);
+        *timeout = (int)(relay->reply_deadline - now);
+        return true;
+    }
     if (now < relay->last_progress + CLOSING_IDLE_TIMEOUT) {
         *timeout = (int)(relay->last_progress + CLOSING_IDLE_TIMEOUT - now);
         return true;
@@ -673,6 +696,21 @@ on_stop_while_connecting(int fd, GIOCondition condition, gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+/* Libraries end the program when they get no descriptor, so the session ends before. */
+static bool
+has_descriptors(const hvs_relay *relay)
+{
+    int fds[CONNECT_DESCRIPTORS];
+    unsigned count = 0;
+
+    while (count < CONNECT_DESCRIPTORS &&
+           (fds[count] = fcntl(relay->stop_fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        count++;
+    for (unsigned i = 0; i < count; i++)
+        close(fds[i]);
+    return count == CONNECT_DESCRIPTORS;
+}
+
 static bool
 connect_to_server(hvs_relay *relay)
 {
@@ -688,6 +726,8 @@ connect_to_server(hvs_relay *relay)
 
     hvs_session_advance(&relay->session, HVS_SESSION_CONNECTING);
     publish(relay);
+    if (!has_descriptors(relay))
+        return end(relay, HVS_END_NO_RESOURCES, "too many open files: raise LimitNOFILE");
     relay->server = hvs_server_connect(relay->settings.servers, relay->settings.server_count,
                                        relay->settings.server_timeout, watches,
                                        G_N_ELEMENTS(watches), &connecting, cancellable, &which,
@@ -713,6 +753,13 @@ note_stage(hvs_relay *relay)
         !hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_CLIENT) ||
         !hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_SERVER))
         return;
+    if (facts->failure_code != 0) {
+        hvs_session_advance(&relay->session, HVS_SESSION_CLOSING);
+        hvs_log_session(HVS_LOG_WARNING, relay->session.id, relay->session.channel, "%s: %s",
+                        hvs_end_reason_to_sentence(HVS_END_SERVER_REFUSED),
+                        hvs_negotiation_failure_to_string(facts->failure_code));
+        return;
+    }
     hvs_session_advance(&relay->session, HVS_SESSION_ACTIVE);
     hvs_log_session(HVS_LOG_INFO, relay->session.id, relay->session.channel,
                     "active: client asked for %s, server chose %s, %s",
@@ -730,6 +777,7 @@ move_bytes(hvs_relay *relay)
     unsigned busy = 0;
 
     relay->server_readable = relay->server_writable = true;
+    relay->reply_deadline = hvs_relay_now() + HVS_SESSION_REPLY_TIMEOUT;
     hvs_session_advance(&relay->session, HVS_SESSION_NEGOTIATING);
     while (!is_over(relay)) {
         bool moved = pump_to_server(relay);

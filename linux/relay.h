@@ -4,6 +4,9 @@
  * The thread waits for the Connection Request, connects to the server, takes part in the
  * negotiation (common/x224.h) and then moves bytes both ways, straight from and to the ring, until
  * either side ends. It sleeps in poll() without a time-out unless something is due.
+ *
+ * When the server has ended its stream, the host still gets all of it, and may go on sending for as
+ * long as it does not pause for two seconds.
  */
 #ifndef HVS_LINUX_RELAY_H
 #define HVS_LINUX_RELAY_H

@@ -12,6 +12,8 @@
 /* A server that starts up is there soon; one that is down need not be asked often. */
 #define PAUSE_FIRST 100u  /* milliseconds */
 #define PAUSE_MAX   1000u
+/* A server that does not even refuse keeps the next one waiting that long, in microseconds. */
+#define ATTEMPT_MAX (2 * G_USEC_PER_SEC)
 
 struct attempt {
     GMainContext       *context;
@@ -142,7 +144,9 @@ connect_to_any(const struct hvs_server_address *servers, unsigned count, struct 
         g_autoptr(GError) local_error = NULL;
         char name[HVS_SERVER_HOST_MAX + 16];
         struct hvs_text text;
-        int fd = connect_once(&servers[i], attempt, deadline, &local_error);
+        gint64 until = i + 1 < count ? MIN(deadline, g_get_monotonic_time() + ATTEMPT_MAX) :
+                                       deadline;
+        int fd = connect_once(&servers[i], attempt, until, &local_error);
 
         if (fd >= 0) {
             *which = i;

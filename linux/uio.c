@@ -122,8 +122,7 @@ set_error(GError **error, const char *what, const char *path, int number)
     case EACCES:
     case EPERM:
         code = HVS_OFFERS_ERROR_DENIED;
-        why = "permission denied; the service needs group access to it (hvsession's udev rule "
-              "gives that)";
+        why = "permission denied; start hvsessiond as root, or give its group access by a udev rule";
         break;
     case ENOMEM:
         code = HVS_OFFERS_ERROR_MEMORY;

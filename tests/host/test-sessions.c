@@ -8,7 +8,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +50,13 @@ static void
 large_ring(struct hvhost_options *options)
 {
     options->ring_size = MIB - (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* More than one call ever moves. */
+static void
+huge_ring(struct hvhost_options *options)
+{
+    options->ring_size = 8 * MIB;
 }
 
 static void
@@ -89,6 +99,7 @@ static const struct data_case {
     { "tiny-packets", NULL, 64, 40, true, MIB / 2 },
     { "small-rings", small_ring, 30000, 7000, true, 4 * MIB },
     { "large-rings", large_ring, 65536, HVHOST_PIPE_MAX, false, 24 * MIB },
+    { "huge-rings", huge_ring, 65536, HVHOST_PIPE_MAX, false, 12 * MIB },
     { "never-masks", never_masks, 20000, HVHOST_PIPE_MAX, true, 8 * MIB },
     { "always-masks", always_masks, 65536, HVHOST_PIPE_MAX, false, 4 * MIB },
     { "kernel-masks", kernel_masks, 20000, HVHOST_PIPE_MAX, true, 8 * MIB },
@@ -820,6 +831,33 @@ test_server_refuses(void)
     tear_down(&f);
 }
 
+/* As vmconnect does it: the window closes. The refusal is what counts. */
+static void
+test_server_refuses_and_window_closes(void)
+{
+    static const uint8_t failure[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                         0, 3, 0, 8,  0,  5,    0, 0, 0 };
+    struct fixture f;
+    struct session session;
+    uint8_t bytes[19];
+    size_t position;
+
+    set_up(&f, &(struct setup){ 0 });
+    begin_session(&session, &f, 1);
+    position = session.log;
+    host_write(&session, host_request, sizeof host_request);
+    session.server = accept_server(f.listener);
+    receive_all(session.server, bytes, sizeof bytes);
+    send_all(session.server, failure, sizeof failure);
+    host_read(&session, bytes, sizeof bytes);
+    log_wait(&f, &position, "refused the connection: .*HYBRID_REQUIRED");
+    g_assert_false(log_has(&f, session.log, "active:"));
+    hvhost_rescind(f.host, 1);
+    end_session(&session, "server-refused");
+    expect_working(&f, 1);
+    tear_down(&f);
+}
+
 static void
 test_server_answers_nonsense(void)
 {
@@ -901,6 +939,46 @@ test_malformed(gconstpointer data)
     check_session(&other);
     hvhost_rescind(f.host, 2);
     end_session(&other, "host-rescinded");
+    expect_working(&f, 1);
+    tear_down(&f);
+}
+
+/* A refused request goes to the log, but not who it names. */
+static void
+test_name_is_not_logged(void)
+{
+    uint8_t request[] = "\x03\x00\x00\x22\x1d\xe0\x00\x00\x00\x00\x00"
+                        "Cookie: mstshash=alice\r\nX";
+    struct fixture f;
+    struct session session;
+
+    request[3] = sizeof request - 1;
+    request[4] = sizeof request - 6;
+    set_up(&f, &(struct setup){ 0 });
+    begin_session(&session, &f, 1);
+    host_write(&session, request, sizeof request - 1);
+    log_wait(&f, NULL, "73 68 61 73 68 3d 78 78 78 78\n?$");
+    g_assert_false(log_has(&f, 0, "alice|61 6c 69 63"));
+    end_session(&session, "request-malformed");
+    tear_down(&f);
+}
+
+/* In real time: a server that takes connections and never answers ends after 15 s. */
+static void
+test_server_silent(void)
+{
+    struct fixture f;
+    struct session session;
+    uint8_t bytes[sizeof bare_request];
+    gint64 started = now_ms();
+
+    set_up(&f, &(struct setup){ 0 });
+    begin_session(&session, &f, 1);
+    host_write(&session, bare_request, sizeof bare_request);
+    session.server = accept_server(f.listener);
+    receive_all(session.server, bytes, sizeof bytes);
+    end_session(&session, "server-silent");
+    g_assert_cmpint(now_ms() - started, >=, 14900);
     expect_working(&f, 1);
     tear_down(&f);
 }
@@ -1537,12 +1615,98 @@ test_status_signal(void)
     set_up(&f, &(struct setup){ 0 });
     start_session(&session, &f, 3);
     check_session(&session);
+    /* It was asked for, so the level does not matter. */
+    write_config(&f, f.server, "LogLevel=error");
     position = log_position(&f);
+    signal_daemon(&f, SIGHUP);
     signal_daemon(&f, SIGUSR1);
     log_wait(&f, &position, " status");
     log_wait(&f, &position, f.server);
+    write_config(&f, f.server, NULL);
+    signal_daemon(&f, SIGHUP);
+    wait_daemon_idle(&f);
     hvhost_rescind(f.host, 3);
     end_session(&session, "host-rescinded");
+    tear_down(&f);
+}
+
+/* Out of descriptors: that session ends, the others and the service do not. */
+static void
+test_no_descriptors(void)
+{
+    struct rlimit before, little = { 0 };
+    struct fixture f;
+    struct session lucky, unlucky;
+
+    set_up(&f, &(struct setup){ 0 });
+    start_session(&lucky, &f, 1);
+    begin_session(&unlucky, &f, 2);
+    little.rlim_cur = little.rlim_max = daemon_descriptors(&f) + 3;
+    g_assert_cmpint(prlimit(f.daemon.pid, RLIMIT_NOFILE, NULL, &before), ==, 0);
+    little.rlim_max = before.rlim_max;
+    g_assert_cmpint(prlimit(f.daemon.pid, RLIMIT_NOFILE, &little, NULL), ==, 0);
+    host_write(&unlucky, bare_request, sizeof bare_request);
+    end_session(&unlucky, "no-resources");
+    check_session(&lucky);
+    g_assert_cmpint(prlimit(f.daemon.pid, RLIMIT_NOFILE, &before, NULL), ==, 0);
+    expect_working(&f, 2);
+    hvhost_rescind(f.host, 1);
+    end_session(&lucky, "host-rescinded");
+    tear_down(&f);
+}
+
+/* The thread of the only session; 0: none found. */
+static pid_t
+session_thread(const struct fixture *f)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/task", f->daemon.pid);
+    g_autoptr(GDir) tasks = g_dir_open(path, 0, NULL);
+    const char *task;
+
+    while (tasks && (task = g_dir_read_name(tasks))) {
+        g_autofree char *comm = g_build_filename(path, task, "comm", NULL);
+        g_autofree char *name = NULL;
+
+        if (g_file_get_contents(comm, &name, NULL, NULL) && g_str_has_prefix(name, "session-"))
+            return (pid_t)g_ascii_strtoll(task, NULL, 10);
+    }
+    return 0;
+}
+
+/* A thread that is stuck, in the kernel for instance, does not keep the service. A debugger can do
+ * that to it. */
+static void
+test_stop_with_stuck_thread(void)
+{
+    struct fixture f;
+    struct session session;
+    gint64 started;
+    pid_t thread;
+    int status;
+
+    /* LeakSanitizer would trace the thread to see what it holds, which has its tracer already. */
+    g_setenv("LSAN_OPTIONS", "detect_leaks=0", TRUE);
+    set_up(&f, &(struct setup){ 0 });
+    g_unsetenv("LSAN_OPTIONS");
+    start_session(&session, &f, 1);
+    wait_daemon_idle(&f); /* it holds no lock then */
+    thread = session_thread(&f);
+    g_assert_cmpint(thread, >, 0);
+    g_assert_cmpint(ptrace(PTRACE_SEIZE, thread, NULL, NULL), ==, 0);
+    g_assert_cmpint(ptrace(PTRACE_INTERRUPT, thread, NULL, NULL), ==, 0);
+    g_assert_cmpint(waitpid(thread, &status, __WALL), ==, thread);
+    started = now_ms();
+    signal_daemon(&f, SIGTERM);
+    log_wait(&f, &session.log, "\\(stopped: it did not end in time\\)|it did not end in time");
+    /* The process cannot go while one of its threads has not been told to: the tracer sees that. */
+    g_assert_cmpint(waitpid(thread, &status, __WALL), ==, thread);
+    g_assert_true(WIFSTOPPED(status) || WIFEXITED(status) || WIFSIGNALED(status));
+    if (WIFSTOPPED(status))
+        ptrace(PTRACE_DETACH, thread, NULL, NULL);
+    g_assert_cmpint(wait_daemon(&f), ==, 0);
+    g_assert_cmpint(now_ms() - started, <, STOP_LIMIT);
+    close(session.server);
+    hvhost_channel_unref(session.channel);
     tear_down(&f);
 }
 
@@ -1672,12 +1836,16 @@ add_request_tests(void)
     add_named("request/", "negotiation-by-bytes", test_negotiation, GINT_TO_POINTER(1));
     g_test_add_func("/sessions/request/passthrough", test_passthrough);
     g_test_add_func("/sessions/request/server-refuses", test_server_refuses);
+    g_test_add_func("/sessions/request/server-refuses-and-window-closes",
+                    test_server_refuses_and_window_closes);
+    g_test_add_func("/sessions/request/name-is-not-logged", test_name_is_not_logged);
     g_test_add_func("/sessions/request/server-answers-nonsense", test_server_answers_nonsense);
     g_test_add_func("/sessions/request/message-of-16-kib", test_message_of_16_kib);
     for (size_t i = 0; i < G_N_ELEMENTS(malformed_requests); i++)
         add_named("request/malformed-", malformed_requests[i].name, test_malformed,
                   &malformed_requests[i]);
     g_test_add_func("/sessions/timeout/request", test_request_timeout);
+    g_test_add_func("/sessions/timeout/server-silent", test_server_silent);
 }
 
 static void
@@ -1720,6 +1888,8 @@ add_daemon_tests(void)
     g_test_add_func("/sessions/daemon/reload", test_reload);
     g_test_add_func("/sessions/daemon/reload-of-a-broken-file", test_reload_of_a_broken_file);
     g_test_add_func("/sessions/daemon/status-signal", test_status_signal);
+    g_test_add_func("/sessions/daemon/no-descriptors", test_no_descriptors);
+    g_test_add_func("/sessions/daemon/stop-with-a-stuck-thread", test_stop_with_stuck_thread);
     g_test_add_func("/sessions/daemon/version", test_version_option);
     g_test_add_func("/sessions/daemon/help", test_help_option);
     g_test_add_func("/sessions/daemon/unknown-option", test_unknown_option);

@@ -235,6 +235,20 @@ test_accepted(struct fixture *fixture, gconstpointer data)
     g_assert_false(naive_host_has_input(&fixture->offers.host));
 }
 
+/* A message without bytes says nothing, and is no end of anything. */
+static void
+test_empty_message(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    offer_and_expect_request(fixture);
+    answer(fixture, accepted, 0);
+    answer(fixture, accepted, 0);
+    assert_warnings(0, NULL);
+    answer(fixture, accepted, sizeof accepted);
+    assert_state(fixture, HVS_CONTROL_READY);
+    assert_warnings(0, NULL);
+}
+
 /* No signal comes for what is in the ring already. */
 static void
 test_answer_before_we_look(struct fixture *fixture, gconstpointer data)
@@ -659,6 +673,7 @@ main(int argc, char **argv)
     } tests[] = {
         { "/control/not-offered", test_nothing_offered, 0 },
         { "/control/accepted", test_accepted, 0 },
+        { "/control/empty-message", test_empty_message, 0 },
         { "/control/answer-before-we-look", test_answer_before_we_look, 0 },
         { "/control/refused-then-accepted", test_refused_then_accepted, 0 },
         { "/control/error-then-accepted", test_error_then_accepted, 0 },

@@ -23,7 +23,8 @@ run(const char *name)
     g_spawn_sync(NULL, (char **)arguments, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, &errors,
                  &status, &error);
     g_assert_no_error(error);
-    g_assert_true(g_spawn_check_wait_status(status, &error));
+    if (!g_spawn_check_wait_status(status, &error))
+        g_error("%s: %s\n%s", name, error->message, errors);
     return errors;
 }
 

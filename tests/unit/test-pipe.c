@@ -601,17 +601,20 @@ test_read_message(void)
     g_assert_cmpuint(naive.words[READ_INDEX], ==, 80);
 
     naive.words[PENDING_SEND_SZ] = SIZE - 8;
-    g_assert_cmpint(hvs_pipe_read_message(&reader, buffer, 4, &length, &signal), ==, HVS_PIPE_END);
+    g_assert_cmpint(hvs_pipe_read_message(&reader, buffer, 4, &length, &signal), ==, HVS_PIPE_OK);
     g_assert_cmpuint(length, ==, 0);
     g_assert_true(signal);
     g_assert_cmpuint(naive.words[READ_INDEX], ==, 80 + OVERHEAD);
-    g_assert_cmpint(hvs_pipe_read_message(&reader, buffer, 4, &length, &signal), ==, HVS_PIPE_END);
-    g_assert_false(signal);
-
-    host_sends(&naive, "late");
     g_assert_cmpint(hvs_pipe_read_message(&reader, buffer, 4, &length, &signal), ==,
-                    HVS_PIPE_PROTOCOL);
+                    HVS_PIPE_EMPTY);
+    g_assert_false(signal);
     g_assert_cmpstr(buffer, ==, "defgxxx");
+
+    /* It was a message, not the end of anything. */
+    host_sends(&naive, "late");
+    g_assert_cmpint(hvs_pipe_read_message(&reader, buffer, 4, &length, &signal), ==, HVS_PIPE_OK);
+    g_assert_cmpuint(length, ==, 4);
+    g_assert_cmpstr(buffer, ==, "latexxx");
     naive_ring_free(&naive);
 }
 

@@ -410,6 +410,27 @@ test_stop_while_connecting(void)
     close(deaf);
 }
 
+/* Nor does it keep the next server waiting for all of it. */
+static void
+test_deaf_and_good(void)
+{
+    struct hvs_server_address addresses[2];
+    int fillers[8], deaf = listen_deaf(&addresses[0], fillers);
+    int good = listen_tcp("127.0.0.1", &addresses[1]);
+    g_autoptr(GError) error = NULL;
+    unsigned which = 77;
+    int fd = connect_to(addresses, 2, 60000, &which, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(which, ==, 1);
+    assert_connected(fd, good);
+    close(fd);
+    for (unsigned i = 0; i < G_N_ELEMENTS(fillers); i++)
+        close(fillers[i]);
+    close(deaf);
+    close(good);
+}
+
 /* A server that does not answer at all does not hold us beyond the time-out (GIO counts it in whole
  * seconds). */
 static void
@@ -601,6 +622,7 @@ main(int argc, char **argv)
     g_test_add_func("/server/unix", test_unix);
     g_test_add_func("/server/several/order", test_order);
     g_test_add_func("/server/several/failures", test_failures);
+    g_test_add_func("/server/several/deaf-and-good", test_deaf_and_good);
     g_test_add_func("/server/time/one-round", test_one_round);
     g_test_add_func("/server/time/over", test_timeout);
     g_test_add_func("/server/time/over-while-connecting", test_timeout_while_connecting);

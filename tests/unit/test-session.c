@@ -158,6 +158,7 @@ test_reason_names(void)
         { HVS_END_REQUEST_MALFORMED, "request-malformed", true },
         { HVS_END_REPLY_MALFORMED, "reply-malformed", true },
         { HVS_END_SERVER_UNREACHABLE, "server-unreachable", true },
+        { HVS_END_SERVER_SILENT, "server-silent", true },
         { HVS_END_SERVER_REFUSED, "server-refused", true },
         { HVS_END_SERVER_ENCRYPTS, "server-encrypts", true },
         { HVS_END_SERVER_ERROR, "server-error", true },
@@ -170,6 +171,35 @@ test_reason_names(void)
         g_assert_true(hvs_end_reason_is_trouble(cases[i].reason) == cases[i].trouble);
     }
     g_assert_cmpstr(hvs_end_reason_to_string((enum hvs_end_reason)99), ==, "unknown");
+}
+
+/* Whoever closes the connection after a refusal. */
+static void
+test_end_after_refusal(void)
+{
+    static const struct {
+        enum hvs_end_reason given, expected;
+    } cases[] = {
+        { HVS_END_HOST_RESCINDED, HVS_END_SERVER_REFUSED },
+        { HVS_END_HOST_CLOSED, HVS_END_SERVER_REFUSED },
+        { HVS_END_SERVER_CLOSED, HVS_END_SERVER_REFUSED },
+        { HVS_END_SERVER_ERROR, HVS_END_SERVER_REFUSED },
+        { HVS_END_STOPPED, HVS_END_STOPPED },
+        { HVS_END_CONTROL_LOST, HVS_END_CONTROL_LOST },
+        { HVS_END_RING_CORRUPT, HVS_END_RING_CORRUPT },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct hvs_session session;
+
+        hvs_session_init(&session, 1, 1, 0);
+        session.negotiation.failure_code = 5;
+        hvs_session_end(&session, cases[i].given, "why", 1);
+        g_assert_cmpint(session.reason, ==, cases[i].expected);
+        g_assert_cmpstr(session.detail, ==,
+                        cases[i].expected == cases[i].given ? "why" :
+                                                              hvs_negotiation_failure_to_string(5));
+    }
 }
 
 static void
@@ -197,6 +227,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/session/init", test_init);
     g_test_add_func("/session/advance", test_advance);
+    g_test_add_func("/session/end/after-refusal", test_end_after_refusal);
     g_test_add_func("/session/advance/never-ends", test_advance_never_ends);
     g_test_add_func("/session/end", test_end);
     g_test_add_func("/session/end/first-stays", test_first_end_stays);
