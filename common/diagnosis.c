@@ -196,7 +196,7 @@ add_holder(const struct hvs_facts *facts, struct hvs_text *out)
 static void
 add_crypt_level(const struct hvs_facts *facts, struct hvs_text *out)
 {
-    if (facts->xrdp_is_server != HVS_YES || facts->xrdp_crypt_level[0] == '\0' ||
+    if (facts->xrdp_ini_used != HVS_YES || facts->xrdp_crypt_level[0] == '\0' ||
         strcmp(facts->xrdp_crypt_level, "none") == 0)
         return;
     hvs_text_add(out, " (xrdp's crypt_level=");
@@ -205,6 +205,7 @@ add_crypt_level(const struct hvs_facts *facts, struct hvs_text *out)
 }
 
 enum placeholder {
+    CONFIG_ERROR,
     CONFIGURED_PORT,
     CONTAINER,
     CRYPT_LEVEL,
@@ -228,6 +229,7 @@ enum placeholder {
 };
 
 static const char *const placeholders[] = {
+    [CONFIG_ERROR] = "config_error",
     [CONFIGURED_PORT] = "configured_port",
     [CONTAINER] = "container",
     [CRYPT_LEVEL] = "crypt_level",
@@ -253,6 +255,9 @@ static void
 add_fact(const struct hvs_facts *facts, enum placeholder which, struct hvs_text *out)
 {
     switch (which) {
+    case CONFIG_ERROR:
+        hvs_text_add_visible(out, facts->config_error);
+        break;
     case CONFIGURED_PORT:
         hvs_text_add_u64(out, facts->configured_port);
         break;
@@ -601,6 +606,7 @@ static const struct {
     FACT(STRING, holder_name),
     FACT(NUMBER, holder_pid),
     FACT(ANSWER, service_running),
+    FACT(STRING, config_error),
     FACT(CONTROL_PROBLEM, control_problem),
     FACT(ANSWER, hvsocket_listening),
     FACT(STRING, server),
@@ -611,6 +617,7 @@ static const struct {
     FACT(ANSWER, reply_mirrored),
     FACT(ANSWER, xrdp_installed),
     FACT(ANSWER, xrdp_is_server),
+    FACT(ANSWER, xrdp_ini_used),
     FACT(STRING, xrdp_port),
     FACT(STRING, xrdp_security_layer),
     FACT(STRING, xrdp_crypt_level),

@@ -106,6 +106,7 @@ struct hvs_facts {
 
     /* Our service; what only it knows is filled in by the caller */
     enum hvs_answer          service_running;
+    char                     config_error[HVS_FACT_NAME_MAX]; /* what is wrong in its files */
     enum hvs_control_problem control_problem; /* of the last attempt to agree on a version */
     enum hvs_answer          hvsocket_listening; /* somebody in the guest serves HvSocket 3389 */
 
@@ -117,7 +118,8 @@ struct hvs_facts {
     enum hvs_answer relay_speaks_tls; /* this build does TLS to servers that insist on it */
     enum hvs_answer reply_mirrored;   /* NegotiationReply: then the server must not encrypt */
     enum hvs_answer xrdp_installed;
-    enum hvs_answer xrdp_is_server;   /* it is what the service connects to */
+    enum hvs_answer xrdp_is_server;   /* some xrdp is what the service connects to */
+    enum hvs_answer xrdp_ini_used;    /* the one that /etc/xrdp/xrdp.ini sets up */
     char            xrdp_port[HVS_FACT_NAME_MAX]; /* of xrdp.ini, as the next two */
     char            xrdp_security_layer[HVS_FACT_WORD_MAX];
     char            xrdp_crypt_level[HVS_FACT_WORD_MAX];

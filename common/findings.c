@@ -34,6 +34,7 @@ enum place {
     PORT_CHANGED,
     FIREWALL,
     /* The service */
+    CONFIGURATION,
     SERVICE_DOWN,
     VERSION_REFUSED,
     HOST_SILENT,
@@ -129,6 +130,7 @@ WHEN(holder_is_known, f->holder_pid != 0)
 WHEN(holder_is_not_known, f->holder_pid == 0)
 WHEN(node_denied, f->node_accessible == HVS_NO)
 
+WHEN(configuration, f->config_error[0] != '\0')
 WHEN(service_down, f->service_running == HVS_NO)
 WHEN(version_refused, f->control_problem == HVS_CONTROL_REFUSED)
 WHEN(host_silent, f->control_problem == HVS_CONTROL_NO_ANSWER ||
@@ -148,15 +150,16 @@ WHEN(no_xrdp_with_apk, xrdp_not_there(f) && with_apk(f))
 WHEN(no_xrdp_otherwise,
      xrdp_not_there(f) && !with_apt(f) && !with_dnf(f) && !with_zypper(f) && !with_apk(f))
 WHEN(xrdp_serves, on_linux(f) && f->xrdp_is_server == HVS_YES)
-WHEN(vsock_syntax, f->xrdp_vsock_wrong == HVS_YES)
+WHEN(xrdp_ini_used, on_linux(f) && f->xrdp_ini_used == HVS_YES)
+WHEN(vsock_syntax, xrdp_ini_used(f) && f->xrdp_vsock_wrong == HVS_YES)
 WHEN(server_tls_only, f->failure_code == SSL_REQUIRED_BY_SERVER && f->relay_speaks_tls != HVS_YES)
 WHEN(server_nla_only, f->failure_code == HYBRID_REQUIRED_BY_SERVER)
 WHEN(server_refuses,
      f->failure_code != 0 && f->failure_code != SSL_REQUIRED_BY_SERVER && !server_nla_only(f))
 WHEN(security_layer_tls,
-     xrdp_serves(f) && is(f->xrdp_security_layer, "tls") && f->relay_speaks_tls != HVS_YES)
+     xrdp_ini_used(f) && is(f->xrdp_security_layer, "tls") && f->relay_speaks_tls != HVS_YES)
 WHEN(crypt_level_set,
-     xrdp_serves(f) && f->xrdp_crypt_level[0] != '\0' && !is(f->xrdp_crypt_level, "none"))
+     xrdp_ini_used(f) && f->xrdp_crypt_level[0] != '\0' && !is(f->xrdp_crypt_level, "none"))
 WHEN(server_encrypts,
      f->reply_mirrored == HVS_YES && (crypt_level_set(f) || f->server_encrypts == HVS_YES))
 WHEN(xorgxrdp_missing,
@@ -207,7 +210,7 @@ WHEN(builtin_active, f->builtin_active == HVS_YES)
 #define XRDP_BY_HAND                                                                               \
     GUEST(.note = "Or set security_layer=rdp and crypt_level=none in /etc/xrdp/xrdp.ini, if "      \
                   "nobody else reaches that server, and restart it:",                              \
-          .command = "sudo systemctl restart xrdp", .when = xrdp_serves)
+          .command = "sudo systemctl restart xrdp", .when = xrdp_ini_used)
 
 const struct hvs_finding *
 hvs_findings_table(size_t *count)
@@ -443,9 +446,19 @@ hvs_findings_table(size_t *count)
                             "itself.") },
         },
         /* ---- the service ---- */
+        [CONFIGURATION] = {
+            "HVS-214", "configuration", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED, configuration,
+            NO_GUEST,
+            "The configuration has a mistake ({config_error}).",
+            "The service does not start with a setting that it does not understand.",
+            { GUEST(.note = "Mend that line; then:",
+                    .command = "sudo systemctl restart hvsessiond.service", .when = on_linux),
+              GUEST(.note = "Mend that setting; then:", .command = "net start HvSession",
+                    .when = on_windows) },
+        },
         [SERVICE_DOWN] = {
             "HVS-210", "service-down", HVS_SEVERITY_ERROR, HVS_VERDICT_SERVICE_DOWN, service_down,
-            NO_GUEST,
+            NO_GUEST | BIT(CONFIGURATION),
             "The hvsession service does not run.",
             "It answers the host and carries the sessions.",
             { GUEST(.command = "sudo systemctl enable --now hvsessiond.service", .when = on_linux),

@@ -39,6 +39,7 @@ make_linux(struct hvs_facts *facts)
     facts->server_listening = HVS_YES;
     facts->server_encrypts = facts->relay_speaks_tls = HVS_NO;
     facts->reply_mirrored = facts->xrdp_installed = facts->xrdp_is_server = HVS_YES;
+    facts->xrdp_ini_used = HVS_YES;
     SET(facts->xrdp_port, "3389");
     SET(facts->xrdp_security_layer, "rdp");
     SET(facts->xrdp_crypt_level, "none");
@@ -111,6 +112,9 @@ SPOIL(not_loaded, f->control_bound = f->uio_loaded = HVS_NO)
 SPOIL(held, f->channel_held = HVS_YES; SET(f->holder_name, "python3"); f->holder_pid = 4711)
 SPOIL(held_by_unknown, f->channel_held = HVS_YES)
 SPOIL(denied, f->node_accessible = HVS_NO)
+SPOIL(configuration, f->service_running = HVS_NO;
+      SET(f->config_error, "/etc/hvsession/hvsession.conf:7: Sever: no such setting; did you mean "
+                           "Server?"))
 SPOIL(service_down, f->service_running = HVS_NO)
 SPOIL(version_refused, f->control_problem = HVS_CONTROL_REFUSED)
 SPOIL(no_answer, f->control_problem = HVS_CONTROL_NO_ANSWER)
@@ -119,15 +123,16 @@ SPOIL(bad_message, f->control_problem = HVS_CONTROL_BAD_MESSAGE)
 SPOIL(hvsocket_only, f->control_offered = f->control_bound = HVS_NO;
       f->hvsocket_listening = HVS_YES)
 SPOIL(no_server, f->server_listening = HVS_NO)
-SPOIL(no_xrdp, f->server_listening = f->xrdp_installed = f->xrdp_is_server = HVS_NO)
+SPOIL(no_xrdp,
+      f->server_listening = f->xrdp_installed = f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(vsock_syntax, f->xrdp_vsock_wrong = HVS_YES; f->server_listening = HVS_NO)
-SPOIL(tls_only, f->failure_code = 1; f->xrdp_is_server = HVS_NO)
-SPOIL(nla_only, f->failure_code = 5; f->xrdp_is_server = HVS_NO)
-SPOIL(no_tls, f->failure_code = 2; f->xrdp_is_server = HVS_NO)
+SPOIL(tls_only, f->failure_code = 1; f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
+SPOIL(nla_only, f->failure_code = 5; f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
+SPOIL(no_tls, f->failure_code = 2; f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(odd_failure, f->failure_code = 77)
 SPOIL(security_layer, SET(f->xrdp_security_layer, "tls"); f->failure_code = 1)
 SPOIL(crypt_level, SET(f->xrdp_crypt_level, "high"))
-SPOIL(encrypts, f->server_encrypts = HVS_YES; f->xrdp_is_server = HVS_NO)
+SPOIL(encrypts, f->server_encrypts = HVS_YES; f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(hvsocket_taken, f->xrdp_vsock = f->hvsocket_listening = HVS_YES;
       SET(f->xrdp_port, "3389 vsock://-1:3389"))
 SPOIL(no_xorgxrdp, f->xorgxrdp_installed = HVS_NO; f->xorgxrdp_matches = HVS_UNKNOWN)
@@ -176,6 +181,7 @@ static const struct finding_case cases[] = {
     { "HVS-209", "denied", make_linux, denied },
     { "HVS-210", "service-down", make_linux, service_down },
     { "HVS-210", "service-down-windows", make_windows, service_down },
+    { "HVS-214", "configuration", make_linux, configuration },
     { "HVS-211", "version-refused", make_linux, version_refused },
     { "HVS-212", "no-answer", make_linux, no_answer },
     { "HVS-212", "host-error", make_linux, host_error },
@@ -434,7 +440,7 @@ test_exceptions(void)
     crypt_level(&facts);
     no_xorgxrdp(&facts);
     facts.failure_code = 0;
-    facts.xrdp_is_server = HVS_NO;
+    facts.xrdp_is_server = facts.xrdp_ini_used = HVS_NO;
     assert_codes(&facts, "");
 
     make_linux(&facts); /* TLS towards the server */
