@@ -364,9 +364,10 @@ hvs_findings_table(size_t *count)
             "Another process holds the control channel{holder}.",
             "Two that use one channel would read each other's messages, so that hvsession leaves "
             "it alone.",
-            { GUEST(.note = "If it is another Enhanced Session tool, stop and disable it; to end "
-                            "this one process:",
-                    .command = "sudo kill {holder_pid}", .when = holder_is_known),
+            { GUEST(.note = "See which service it belongs to, then stop and disable that one:",
+                    .command = "systemctl status {holder_pid}", .when = holder_is_known),
+              GUEST(.note = "Or end just this process:", .command = "sudo kill {holder_pid}",
+                    .when = holder_is_known),
               GUEST(.note = "See which it is, and stop it:",
                     .command = "sudo fuser -v /dev/{node}", .when = holder_is_not_known) },
         },
