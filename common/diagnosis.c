@@ -73,16 +73,6 @@ hvs_verdict_to_string(enum hvs_verdict verdict)
 
 /* ---- judging ---- */
 
-static void
-add_finding(struct hvs_diagnosis *diagnosis, const struct hvs_finding *finding)
-{
-    unsigned place = diagnosis->count++;
-
-    for (; place > 0 && diagnosis->findings[place - 1]->severity > finding->severity; place--)
-        diagnosis->findings[place] = diagnosis->findings[place - 1];
-    diagnosis->findings[place] = finding;
-}
-
 void
 hvs_diagnose(const struct hvs_facts *facts, struct hvs_diagnosis *diagnosis)
 {
@@ -96,7 +86,7 @@ hvs_diagnose(const struct hvs_facts *facts, struct hvs_diagnosis *diagnosis)
     diagnosis->count = 0;
     for (size_t i = 0; i < count; i++)
         if ((applying >> i & 1) != 0 && (applying & table[i].hidden_by) == 0)
-            add_finding(diagnosis, &table[i]);
+            diagnosis->findings[diagnosis->count++] = &table[i];
     diagnosis->verdict = diagnosis->count > 0 ? diagnosis->findings[0]->verdict : HVS_VERDICT_FINE;
 }
 

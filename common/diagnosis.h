@@ -200,7 +200,8 @@ struct hvs_finding {
     struct hvs_fix    fix[HVS_FIX_MAX]; /* ends with one that has neither note nor command */
 };
 
-/* All there are, in the order of the table; *count entries, at most 64. */
+/* All there are, by severity, and within that causes before what they cause; *count entries, at most
+ * 64. */
 const struct hvs_finding *hvs_findings_table(size_t *count);
 
 #define HVS_FINDINGS_MAX 64
@@ -211,7 +212,7 @@ struct hvs_diagnosis {
     enum hvs_verdict          verdict;
 };
 
-/* Judges. By severity, and within that in the order of the table: causes before what they cause. */
+/* Judges. What applies and is not explained by another finding, in the order of the table. */
 void hvs_diagnose(const struct hvs_facts *facts, struct hvs_diagnosis *diagnosis);
 
 /* One of a finding's texts with the facts filled in: .sentence, .why, a note. Facts are printed as

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-/* Places in the table, for the bits of .hidden_by. Causes stand before what they cause. */
+/* Places in the table, for the bits of .hidden_by: by severity, and within that causes before what
+ * they cause. */
 enum place {
     /* The machine */
     WSL,

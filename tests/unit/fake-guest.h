@@ -30,7 +30,8 @@
 #define GUEST_UNIX                                                      \
     "Num       RefCount Protocol Flags    Type St Inode Path\n"         \
     "0000000000000000: 00000002 00000000 00010000 0001 01 19837 /run/dbus/system_bus_socket\n" \
-    "0000000000000000: 00000003 00000000 00000000 0001 03 22222\n"
+    "0000000000000000: 00000003 00000000 00000000 0001 03 22222\n"                           \
+    "0000000000000000: 00000003 00000000 00000000 0001 03 22223 /run/connected\n"
 
 struct guest {
     char            *directory;
@@ -142,15 +143,15 @@ guest_write_xorg_module(const struct guest *guest, const char *name, guint16 abi
     guest_write_bytes(guest, path, &module, sizeof module);
 }
 
-/* The process has the control channel locked, as flock(2) shows it. */
+/* The process has that file locked, as flock(2) shows it. */
 static void
-guest_lock_channel(const struct guest *guest, const char *pid)
+guest_lock(const struct guest *guest, const char *pid, const char *path)
 {
-    g_autofree char *node = guest_path(guest, "dev/uio0");
+    g_autofree char *file = guest_path(guest, path);
     g_autofree char *locks = NULL;
     struct stat status;
 
-    g_assert_cmpint(stat(node, &status), ==, 0);
+    g_assert_cmpint(stat(file, &status), ==, 0);
     locks = g_strdup_printf("1: POSIX  ADVISORY  WRITE 33 00:1a:2 0 EOF\n"
                             "2: FLOCK  ADVISORY  WRITE %s %02x:%02x:%lu 0 EOF\n",
                             pid, major(status.st_dev), minor(status.st_dev),
@@ -161,6 +162,8 @@ guest_lock_channel(const struct guest *guest, const char *pid)
 static void
 guest_make_system(const struct guest *guest)
 {
+    g_autofree char *node = guest_path(guest, "dev/uio0");
+
     guest_write(guest, "etc/os-release",
                 "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n");
     guest_write(guest, "proc/sys/kernel/osrelease", GUEST_KERNEL "\n");
@@ -168,7 +171,7 @@ guest_make_system(const struct guest *guest)
     guest_write(guest, "proc/1/comm", "systemd\n");
     guest_make_directory(guest, "proc/1/fd");
     guest_write(guest, "proc/" GUEST_SERVICE_PID "/comm", "hvsessiond\n");
-    guest_link(guest, "proc/" GUEST_SERVICE_PID "/fd/3", "/dev/uio0");
+    guest_link(guest, "proc/" GUEST_SERVICE_PID "/fd/3", node);
     guest_write(guest, "sys/class/dmi/id/sys_vendor", "Microsoft Corporation\n");
     guest_write(guest, "sys/class/dmi/id/product_name", "Virtual Machine\n");
     guest_write(guest, "lib/modules/" GUEST_KERNEL "/modules.dep",
@@ -194,7 +197,7 @@ guest_make_channels(const struct guest *guest)
     guest_write(guest, GUEST_DATA "/class_id", GUEST_DATA_CLASS);
     guest_write(guest, "dev/uio0", "");
     guest_chmod(guest, "dev/uio0", 0660);
-    guest_lock_channel(guest, GUEST_SERVICE_PID);
+    guest_lock(guest, GUEST_SERVICE_PID, "dev/uio0");
 }
 
 static void

@@ -142,6 +142,8 @@ SPOIL(wsl, SET_KERNEL("5.15.167.4-microsoft-standard-WSL2");
 SPOIL(docker, guest_write(guest, ".dockerenv", ""); guest_remove(guest, "proc/1"))
 SPOIL(nspawn, guest_write(guest, "run/systemd/container", "systemd-nspawn\n"))
 SPOIL(podman, guest_write(guest, "run/.containerenv", ""))
+SPOIL(imitated_with_bus, strcpy(fixture->cpu.beside, "KVMKVMKVM");
+      guest_write(guest, "sys/class/dmi/id/sys_vendor", "QEMU\n"))
 SPOIL(azure, guest_write(guest, "sys/class/dmi/id/chassis_asset_tag",
                          "7783-7084-3265-9085-8269-3286-77\n"))
 SPOIL(snp, fixture->cpu.isolation = 2; guest_remove(guest, GUEST_CONTROL))
@@ -175,12 +177,33 @@ SPOIL(memory, UNBIND();
       guest_write(guest, "dev/kmsg",
                   "4,880,1,-;other: probe failed with error -524\n"
                   "4,881,9,-;uio_hv_generic: probe of 99221fa0-24ad failed with error -12\n"))
-SPOIL(held, guest_write(guest, "proc/4711/comm", "python3\n"); guest_lock_channel(guest, "4711"))
-SPOIL(held_without_lock, g_autofree char *node = guest_path(guest, "dev/uio0");
-      guest_write(guest, "proc/locks", ""); guest_write(guest, "proc/4711/comm", "enhanced\n");
-      guest_link(guest, "proc/4711/fd/0", "/dev/null"); guest_link(guest, "proc/4711/fd/5", node))
+SPOIL(held, guest_write(guest, "proc/4711/comm", "python3\n");
+      guest_lock(guest, "4711", "dev/uio0"))
+
+/* Also beside processes of ours that have it open, whichever of them /proc shows first. */
+static void
+held_without_lock(struct fixture *fixture)
+{
+    struct guest *guest = &fixture->guest;
+    g_autofree char *node = guest_path(guest, "dev/uio0");
+
+    guest_write(guest, "proc/locks", "");
+    guest_write(guest, "proc/4711/comm", "enhanced\n");
+    guest_link(guest, "proc/4711/fd/0", "/dev/null");
+    guest_link(guest, "proc/4711/fd/5", node);
+    for (unsigned pid = 613; pid < 625; pid++) {
+        g_autofree char *comm = g_strdup_printf("proc/%u/comm", pid);
+        g_autofree char *link = g_strdup_printf("proc/%u/fd/3", pid);
+
+        guest_write(guest, comm, "hvsessiond\n");
+        guest_link(guest, link, node);
+    }
+}
+
 SPOIL(locked_by_others,
       guest_write(guest, "proc/locks", "1: FLOCK  ADVISORY  WRITE 9 00:05:1 0 EOF\n"))
+SPOIL(other_file_locked, guest_write(guest, "proc/4711/comm", "python3\n");
+      guest_lock(guest, "4711", "proc/1/comm"))
 SPOIL(denied, guest_chmod(guest, "dev/uio0", 0600); guest_write(guest, "proc/locks", ""))
 SPOIL(other_group, guest_write(guest, "etc/group", "hvsession:x:4000000:\n");
       guest_write(guest, "proc/locks", ""))
@@ -205,6 +228,7 @@ SPOIL(no_proc_net, guest_remove(guest, "proc/net"))
 SPOIL(remote_server, set_servers(fixture, "tcp:rdp.example.org:3389"); NOBODY_LISTENS())
 SPOIL(unix_server, set_servers(fixture, "unix:/run/dbus/system_bus_socket"))
 SPOIL(no_unix_server, set_servers(fixture, "unix:/run/dbus/system_bus"))
+SPOIL(connected_unix_server, set_servers(fixture, "unix:/run/connected"))
 SPOIL(second_server, set_servers(fixture, "unix:/run/none tcp:localhost:3389"))
 SPOIL(connected_is_no_listener, set_servers(fixture, "tcp:127.0.0.1:3390"))
 SPOIL(tls, SET_INI("port=3389\nsecurity_layer=TLS\ncrypt_level=none\n"))
@@ -263,6 +287,7 @@ static const struct spoilt_case cases[] = {
     { "machine/docker", docker, "HVS-103" },
     { "machine/nspawn", nspawn, "HVS-103" },
     { "machine/podman", podman, "HVS-103" },
+    { "machine/imitated-with-bus", imitated_with_bus, "" },
     { "machine/azure", azure, "HVS-104" },
     { "machine/sev-snp", snp, "HVS-105" },
     { "machine/tdx", tdx, "HVS-105" },
@@ -284,6 +309,7 @@ static const struct spoilt_case cases[] = {
     { "channels/held", held, "HVS-208" },
     { "channels/held-without-lock", held_without_lock, "HVS-208" },
     { "channels/locked-by-others", locked_by_others, "" },
+    { "channels/other-file-locked", other_file_locked, "" },
     { "channels/denied", denied, "HVS-209" },
     { "channels/other-group", other_group, "HVS-209" },
     { "channels/not-installed", not_installed, "" },
@@ -298,6 +324,7 @@ static const struct spoilt_case cases[] = {
     { "server/remote", remote_server, "" },
     { "server/unix", unix_server, "" },
     { "server/no-unix", no_unix_server, "HVS-301" },
+    { "server/connected-unix", connected_unix_server, "HVS-301" },
     { "server/second", second_server, "" },
     { "server/connected-is-no-listener", connected_is_no_listener, "HVS-301" },
     { "xrdp/tls", tls, "HVS-306" },
@@ -463,27 +490,46 @@ test_empty(struct fixture *fixture, gconstpointer data)
 
 /* ---- manners ---- */
 
+static void
+probe_as_nobody(struct fixture *fixture)
+{
+    uid_t user = geteuid();
+
+    if (user == 0)
+        g_assert_cmpint(seteuid(65534), ==, 0);
+    probe(fixture);
+    if (user == 0)
+        g_assert_cmpint(seteuid(0), ==, 0);
+}
+
 /* What root alone may read is not guessed at, and the report says that there is more. */
 static void
 test_unprivileged(struct fixture *fixture, gconstpointer data)
 {
-    uid_t user = geteuid();
+    static const char rules[] = "etc/polkit-1/rules.d";
+    static const char rule[] = "etc/polkit-1/rules.d/50-default.rules";
 
     (void)data;
     unbound(fixture);
     colord(fixture);
     guest_write(&fixture->guest, "dev/kmsg", "");
     guest_chmod(&fixture->guest, "dev/kmsg", 0);
-    guest_chmod(&fixture->guest, "etc/polkit-1/rules.d", 0);
-    if (user == 0)
-        g_assert_cmpint(seteuid(65534), ==, 0);
-    probe(fixture);
-    if (user == 0)
-        g_assert_cmpint(seteuid(0), ==, 0);
-    guest_chmod(&fixture->guest, "etc/polkit-1/rules.d", 0755);
+    guest_chmod(&fixture->guest, rules, 0);
+    probe_as_nobody(fixture);
+    guest_chmod(&fixture->guest, rules, 0755);
     g_assert_cmpint(fixture->facts.colord_prompts, ==, HVS_UNKNOWN);
     g_assert_cmpint(fixture->facts.out_of_memory, ==, HVS_UNKNOWN);
     assert_codes(&fixture->facts, "HVS-207 HVS-901");
+
+    guest_chmod(&fixture->guest, "dev/kmsg", 0644);
+    guest_write(&fixture->guest, rule, "");
+    guest_chmod(&fixture->guest, rule, 0);
+    probe_as_nobody(fixture);
+    g_assert_cmpint(fixture->facts.colord_prompts, ==, HVS_UNKNOWN);
+    assert_codes(&fixture->facts, "HVS-207 HVS-901");
+    guest_chmod(&fixture->guest, rule, 0644);
+    probe_as_nobody(fixture);
+    assert_codes(&fixture->facts, "HVS-207 HVS-404");
 }
 
 static GString *seen;
