@@ -8,8 +8,9 @@
 /* Of the fixes, and of the commands in them. */
 #define FIX_INDENT     2
 #define COMMAND_INDENT 6
-/* A sentence or note with its facts filled in. */
-#define PHRASE_MAX 2048
+/* A sentence, a note or a command with its facts filled in: the longest command names the machine
+ * three times, each of its characters a quote. */
+#define PHRASE_MAX (6 * HVS_FACT_NAME_MAX + 1024)
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

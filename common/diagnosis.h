@@ -200,8 +200,8 @@ struct hvs_finding {
     struct hvs_fix    fix[HVS_FIX_MAX]; /* ends with one that has neither note nor command */
 };
 
-/* All there are, by severity, and within that causes before what they cause; *count entries, at most
- * 64. */
+/* All there are, by severity, and within that causes before what they cause; *count entries, at
+ * most 64. */
 const struct hvs_finding *hvs_findings_table(size_t *count);
 
 #define HVS_FINDINGS_MAX 64
@@ -216,8 +216,8 @@ struct hvs_diagnosis {
 void hvs_diagnose(const struct hvs_facts *facts, struct hvs_diagnosis *diagnosis);
 
 /* One of a finding's texts with the facts filled in: .sentence, .why, a note. Facts are printed as
- * in hvs_text_add_visible(). {vm} is the machine's name as a PowerShell string, '<VM name>' if it is
- * not known or cannot be typed. */
+ * in hvs_text_add_visible(). {vm} is the machine's name as a PowerShell string, '<VM name>' if it
+ * is not known or cannot be typed. */
 void hvs_finding_print(const struct hvs_facts *facts, const char *template, struct hvs_text *out);
 
 /* Identifiers ("error", "not-offered", "host") and a sentence with its full stop. Never NULL. */

@@ -581,7 +581,8 @@ hvs_findings_table(size_t *count)
               GUEST(.command = "sudo apk add xorgxrdp", .when = with_apk),
               GUEST(.note = "Arch Linux has it in the AUR: install xorgxrdp from there.",
                     .when = with_pacman),
-              GUEST(.note = "Install your distribution's xorgxrdp.", .when = with_another_manager) },
+              GUEST(.note = "Install your distribution's xorgxrdp.",
+                    .when = with_another_manager) },
         },
         [XORGXRDP_MISMATCH] = {
             "HVS-309", "xorgxrdp-mismatch", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,

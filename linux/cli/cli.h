@@ -1,8 +1,8 @@
 /* The command line hvsession: a table of verbs, one file each.
  *
- * A verb is a program of its own in small: it gets its arguments with its name in front, parses them
- * with hvs_cli_parse() and returns the exit status. To add one: write cli/VERB.c, declare its struct
- * below, name it in main.c's table and in CMakeLists.txt.
+ * A verb is a program of its own in small: it gets its arguments with its name in front, parses
+ * them with hvs_cli_parse() and returns the exit status. To add one: write cli/VERB.c, declare its
+ * struct below, name it in main.c's table and in CMakeLists.txt.
  */
 #ifndef HVS_LINUX_CLI_H
 #define HVS_LINUX_CLI_H

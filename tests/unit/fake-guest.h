@@ -19,7 +19,7 @@
 #define GUEST_DATA_CLASS   "{f9e9c0d3-b511-4a48-8046-d38079a8830c}\n"
 #define GUEST_SERVICE_PID  "612"
 #define GUEST_XORG_DRIVERS "usr/lib/xorg/modules/drivers/"
-/* Header and entries as the kernel prints them: 0.0.0.0:3389 listens, 127.0.0.1:3390 is connected. */
+/* As the kernel prints them: 0.0.0.0:3389 listens, 127.0.0.1:3390 is connected. */
 #define GUEST_TCP                                                                     \
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid" \
     "  timeout inode\n"                                                               \

@@ -751,7 +751,8 @@ static void
 test_largest(void)
 {
     struct hvs_facts facts;
-    g_autofree char *text = NULL, *json = NULL;
+    g_autofree char *text = NULL, *json = NULL, *last_command = NULL;
+    g_autofree char *quotes = g_strnfill(2 * (HVS_FACT_NAME_MAX - 1) + 2, '\'');
     g_autoptr(JsonParser) parser = json_parser_new();
     g_autoptr(GError) error = NULL;
 
@@ -762,6 +763,8 @@ test_largest(void)
     memset(facts.os_name, '\xff', sizeof facts.os_name - 1);
     text = print_text(&facts, (struct hvs_diagnosis_style){ true, true });
     g_assert_true(g_utf8_validate(text, -1, NULL));
+    last_command = g_strdup_printf("Start-VM -Name %s\n", quotes);
+    g_assert_nonnull(strstr(text, last_command));
     json = print_json(&facts);
     json_parser_load_from_data(parser, json, -1, &error);
     g_assert_no_error(error);
