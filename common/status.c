@@ -583,6 +583,27 @@ null_if_empty(const char *string)
 }
 
 static void
+json_client(struct json *json, const struct hvs_client_facts *client)
+{
+    if (!client->core_seen && !client->channels_seen) {
+        json_string(json, "client", NULL);
+        return;
+    }
+    json_open(json, "client", '{');
+    json_string(json, "name", null_if_empty(client->name));
+    json_number_or_null(json, "build", client->build != 0, client->build);
+    json_number_or_null(json, "desktop_width", client->desktop_width != 0, client->desktop_width);
+    json_number_or_null(json, "desktop_height", client->desktop_height != 0,
+                        client->desktop_height);
+    json_number_or_null(json, "colour_depth", client->colour_depth != 0, client->colour_depth);
+    json_open(json, "static_channels", '[');
+    for (unsigned i = 0; i < client->channel_count; i++)
+        json_string(json, NULL, client->channels[i]);
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void
 json_session(struct json *json, const struct hvs_session *session, uint64_t now)
 {
     bool ended = session->state == HVS_SESSION_ENDED;
@@ -601,6 +622,7 @@ json_session(struct json *json, const struct hvs_session *session, uint64_t now)
     json_string(json, "detail", null_if_empty(session->detail));
     json_counters(json, &session->counters);
     json_negotiation(json, session);
+    json_client(json, &session->negotiation.client);
     json_close(json, '}');
 }
 

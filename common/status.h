@@ -46,7 +46,14 @@
  *         "failure_code": number?,         RDP_NEG_FAILURE of the server
  *         "encryption_method": number, "encryption_level": number,
  *         "error": string?                 why a PDU was refused
- *       }
+ *       },
+ *       "client": {                   as it describes itself; null: it has not, or nobody can read it
+ *         "name": string?,            of the computer it runs on
+ *         "build": number?,
+ *         "desktop_width": number?, "desktop_height": number?,  in pixels
+ *         "colour_depth": number?,    bits a pixel
+ *         "static_channels": [ string ]   "cliprdr", "rdpdr", "rdpsnd", "drdynvc", ...
+ *       } | null
  *     }
  */
 #ifndef HVS_COMMON_STATUS_H
@@ -99,7 +106,7 @@ const char *hvs_channel_state_to_string(enum hvs_channel_state state);
 
 /* Sizes in bytes that hold either form, if .problem is not longer than 500. */
 #define HVS_STATUS_TEXT_MAX 16384
-#define HVS_STATUS_JSON_MAX 65536
+#define HVS_STATUS_JSON_MAX 98304
 
 /* At most 80 columns a line. */
 void hvs_status_print_text(const struct hvs_status *status, struct hvs_text *out);

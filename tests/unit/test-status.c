@@ -97,6 +97,17 @@ make_active_session(struct hvs_session *session)
         .requested_protocols = HVS_PROTOCOL_SSL | HVS_PROTOCOL_HYBRID | HVS_PROTOCOL_HYBRID_EX,
         .confirm_seen = true,
         .selected_protocol = HVS_PROTOCOL_RDP,
+        .client = {
+            .core_seen = true,
+            .name = "DESK-1",
+            .desktop_width = 1920,
+            .desktop_height = 1080,
+            .colour_depth = 32,
+            .build = 19041,
+            .channels_seen = true,
+            .channel_count = 4,
+            .channels = { "rdpdr", "rdpsnd", "cliprdr", "drdynvc" },
+        },
     };
     hvs_text_init(&text, session->server, sizeof session->server);
     hvs_text_add(&text, "tcp:127.0.0.1:3389");
@@ -361,7 +372,7 @@ test_json_schema(void)
     assert_members(session, "id:Integer channel:Integer state:String started_ms_ago:Integer "
                             "ended_ms_ago:NULL duration_ms:Integer server:String reason:NULL "
                             "reason_text:NULL trouble:Boolean detail:NULL counters:JsonObject "
-                            "negotiation:JsonObject");
+                            "negotiation:JsonObject client:JsonObject");
     assert_members(json_object_get_object_member(session, "counters"),
                    "bytes_to_host:Integer bytes_to_server:Integer packets_to_host:Integer "
                    "packets_from_host:Integer signals_sent:Integer wakeups:Integer "
@@ -369,6 +380,10 @@ test_json_schema(void)
     assert_members(json_object_get_object_member(session, "negotiation"),
                    "requested_protocols:String selected_protocol:String failure_code:NULL "
                    "encryption_method:Integer encryption_level:Integer error:NULL");
+
+    assert_members(json_object_get_object_member(session, "client"),
+                   "name:String build:Integer desktop_width:Integer desktop_height:Integer "
+                   "colour_depth:Integer static_channels:JsonArray");
 
     session = json_array_get_object_element(json_object_get_array_member(object, "ended"), 0);
     g_assert_cmpint(json_object_get_int_member(session, "started_ms_ago"), ==, 5 * MINUTE);
@@ -396,6 +411,13 @@ test_largest(void)
     session.negotiation.request_seen = session.negotiation.request_has_protocols = true;
     session.negotiation.requested_protocols = UINT32_MAX;
     session.negotiation_error = HVS_REQUEST_BAD_CORRELATION;
+    memset(&session.negotiation.client, 0xff, sizeof session.negotiation.client);
+    memset(session.negotiation.client.name, '"', sizeof session.negotiation.client.name);
+    session.negotiation.client.name[sizeof session.negotiation.client.name - 1] = '\0';
+    session.negotiation.client.channel_count = HVS_CLIENT_CHANNELS_MAX;
+    session.negotiation.client.core_seen = session.negotiation.client.channels_seen = true;
+    for (unsigned i = 0; i < HVS_CLIENT_CHANNELS_MAX; i++)
+        memcpy(session.negotiation.client.channels[i], "\"\"\"\"\"\"\"", 8);
     for (unsigned i = 0; i < HVS_DATA_CHANNELS; i++)
         status.sessions[i] = session;
     hvs_session_end(&session, HVS_END_SERVER_ENCRYPTS, detail, 1);
