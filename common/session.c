@@ -58,6 +58,20 @@ hvs_session_init(struct hvs_session *session, uint32_t id, unsigned channel, uin
     session->started = now;
 }
 
+void
+hvs_session_counters_add(struct hvs_session_counters *sum,
+                         const struct hvs_session_counters *counters)
+{
+    sum->bytes_to_server += counters->bytes_to_server;
+    sum->bytes_to_host += counters->bytes_to_host;
+    sum->packets_from_host += counters->packets_from_host;
+    sum->packets_to_host += counters->packets_to_host;
+    sum->signals_sent += counters->signals_sent;
+    sum->wakeups += counters->wakeups;
+    sum->ring_full += counters->ring_full;
+    sum->socket_full += counters->socket_full;
+}
+
 bool
 hvs_session_advance(struct hvs_session *session, enum hvs_session_state state)
 {

@@ -57,6 +57,10 @@ struct hvs_session_counters {
     uint64_t socket_full;                        /* times the server did not take more */
 };
 
+/* *sum += *counters, each of them. */
+void hvs_session_counters_add(struct hvs_session_counters       *sum,
+                              const struct hvs_session_counters *counters);
+
 #define HVS_SESSION_SERVER_MAX 120
 
 struct hvs_session {

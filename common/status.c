@@ -363,6 +363,72 @@ hvs_status_print_text(const struct hvs_status *status, struct hvs_text *out)
     print_ended(status, out);
 }
 
+/* The table of sessions: "#14  active    5 min 2 s  3.4 MiB     88 KiB      DESK-1" */
+#define SESSION_STATE     8
+#define SESSION_TIME      22
+#define SESSION_TO_HOST   36
+#define SESSION_TO_SERVER 48
+#define SESSION_CLIENT    60
+
+/* Cut where the next column begins, so that a blank stays between them. */
+static void
+add_cell(struct hvs_text *out, size_t column, const char *words, size_t next)
+{
+    char buffer[80];
+    struct hvs_text cell;
+
+    hvs_text_pad_to(out, column);
+    hvs_text_init(&cell, buffer, next - column < sizeof buffer ? next - column : sizeof buffer);
+    hvs_text_add_visible(&cell, words);
+    hvs_text_add(out, buffer);
+}
+
+static void
+print_session_row(const struct hvs_session *session, uint64_t now, struct hvs_text *out)
+{
+    const struct hvs_client_facts *client = &session->negotiation.client;
+
+    hvs_text_add_char(out, '#');
+    hvs_text_add_u64(out, session->id);
+    hvs_text_add_char(out, ' ');
+    add_cell(out, SESSION_STATE, hvs_session_state_to_string(session->state), SESSION_TIME);
+    hvs_text_pad_to(out, SESSION_TIME);
+    hvs_text_add_duration(out, session_duration(session, now));
+    hvs_text_pad_to(out, SESSION_TO_HOST);
+    hvs_text_add_size(out, session->counters.bytes_to_host);
+    hvs_text_pad_to(out, SESSION_TO_SERVER);
+    hvs_text_add_size(out, session->counters.bytes_to_server);
+    add_cell(out, SESSION_CLIENT, client->name[0] != '\0' ? client->name : "-", WIDTH);
+    hvs_text_add_char(out, '\n');
+    if (session->state == HVS_SESSION_ENDED) {
+        struct phrase phrase;
+
+        add_reason(begin_phrase(&phrase), session);
+        hvs_text_pad_to(out, SESSION_STATE);
+        end_phrase(&phrase, out, SESSION_STATE);
+    }
+}
+
+void
+hvs_status_print_sessions_text(const struct hvs_status *status, struct hvs_text *out)
+{
+    if (status->session_count == 0 && status->ended_count == 0) {
+        hvs_text_add(out, "No sessions.\n");
+        return;
+    }
+    hvs_text_add(out, "ID");
+    add_cell(out, SESSION_STATE, "STATE", SESSION_TIME);
+    add_cell(out, SESSION_TIME, "FOR", SESSION_TO_HOST);
+    add_cell(out, SESSION_TO_HOST, "TO HOST", SESSION_TO_SERVER);
+    add_cell(out, SESSION_TO_SERVER, "TO SERVER", SESSION_CLIENT);
+    add_cell(out, SESSION_CLIENT, "CLIENT", WIDTH);
+    hvs_text_add_char(out, '\n');
+    for (unsigned i = 0; i < status->session_count; i++)
+        print_session_row(&status->sessions[i], status->now, out);
+    for (unsigned i = 0; i < status->ended_count; i++)
+        print_session_row(&status->ended[i], status->now, out);
+}
+
 void
 hvs_status_print_line(const struct hvs_status *status, struct hvs_text *out)
 {
@@ -541,9 +607,9 @@ json_channels(struct json *json, const struct hvs_status *status)
 }
 
 static void
-json_counters(struct json *json, const struct hvs_session_counters *counters)
+json_counters(struct json *json, const char *key, const struct hvs_session_counters *counters)
 {
-    json_open(json, "counters", '{');
+    json_open(json, key, '{');
     json_number(json, "bytes_to_host", counters->bytes_to_host);
     json_number(json, "bytes_to_server", counters->bytes_to_server);
     json_number(json, "packets_to_host", counters->packets_to_host);
@@ -583,6 +649,27 @@ null_if_empty(const char *string)
 }
 
 static void
+json_client(struct json *json, const struct hvs_client_facts *client)
+{
+    if (!client->core_seen && !client->channels_seen) {
+        json_string(json, "client", NULL);
+        return;
+    }
+    json_open(json, "client", '{');
+    json_string(json, "name", null_if_empty(client->name));
+    json_number_or_null(json, "build", client->build != 0, client->build);
+    json_number_or_null(json, "desktop_width", client->desktop_width != 0, client->desktop_width);
+    json_number_or_null(json, "desktop_height", client->desktop_height != 0,
+                        client->desktop_height);
+    json_number_or_null(json, "colour_depth", client->colour_depth != 0, client->colour_depth);
+    json_open(json, "static_channels", '[');
+    for (unsigned i = 0; i < client->channel_count; i++)
+        json_string(json, NULL, client->channels[i]);
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void
 json_session(struct json *json, const struct hvs_session *session, uint64_t now)
 {
     bool ended = session->state == HVS_SESSION_ENDED;
@@ -599,8 +686,9 @@ json_session(struct json *json, const struct hvs_session *session, uint64_t now)
     json_string(json, "reason_text", ended ? hvs_end_reason_to_sentence(session->reason) : NULL);
     json_bool(json, "trouble", ended && hvs_end_reason_is_trouble(session->reason));
     json_string(json, "detail", null_if_empty(session->detail));
-    json_counters(json, &session->counters);
+    json_counters(json, "counters", &session->counters);
     json_negotiation(json, session);
+    json_client(json, &session->negotiation.client);
     json_close(json, '}');
 }
 
@@ -630,6 +718,20 @@ hvs_status_print_json(const struct hvs_status *status, struct hvs_text *out)
     json_control(&json, status);
     json_channels(&json, status);
     json_number(&json, "sessions_total", status->sessions_total);
+    json_counters(&json, "totals", &status->totals);
+    json_sessions(&json, "sessions", status->sessions, status->session_count, status->now);
+    json_sessions(&json, "ended", status->ended, status->ended_count, status->now);
+    json_close(&json, '}');
+    hvs_text_add_char(out, '\n');
+}
+
+void
+hvs_status_print_sessions_json(const struct hvs_status *status, struct hvs_text *out)
+{
+    struct json json = { .out = out, .depth = 0, .empty = true };
+
+    json_open(&json, NULL, '{');
+    json_number(&json, "schema", 1);
     json_sessions(&json, "sessions", status->sessions, status->session_count, status->now);
     json_sessions(&json, "ended", status->ended, status->ended_count, status->now);
     json_close(&json, '}');

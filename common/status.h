@@ -23,6 +23,7 @@
  *           "state": "not-offered" | "offered" | "open" | "failed" }
  *       ],
  *       "sessions_total": number,     since the service started
+ *       "totals": COUNTERS,           of all of them
  *       "sessions": [ SESSION ],      those that live
  *       "ended": [ SESSION ]          the last ones, the newest first
  *     }
@@ -37,17 +38,25 @@
  *       "reason_text": string?,       the same as a sentence
  *       "trouble": bool,              it did not end in the ordinary way
  *       "detail": string?,
- *       "counters": { "bytes_to_host", "bytes_to_server", "packets_to_host",
- *                     "packets_from_host", "signals_sent", "wakeups", "ring_full",
- *                     "socket_full": number },
+ *       "counters": COUNTERS,
  *       "negotiation": {
  *         "requested_protocols": string?,  "SSL|HYBRID|HYBRID_EX"; null: the client did not say
  *         "selected_protocol": string?,    "RDP", once the server has answered
  *         "failure_code": number?,         RDP_NEG_FAILURE of the server
  *         "encryption_method": number, "encryption_level": number,
  *         "error": string?                 why a PDU was refused
- *       }
+ *       },
+ *       "client": {                   as it describes itself; null: it has not, or nobody can read it
+ *         "name": string?,            of the computer it runs on
+ *         "build": number?,
+ *         "desktop_width": number?, "desktop_height": number?,  in pixels
+ *         "colour_depth": number?,    bits a pixel
+ *         "static_channels": [ string ]   "cliprdr", "rdpdr", "rdpsnd", "drdynvc", ...
+ *       } | null
  *     }
+ *
+ *     COUNTERS = { "bytes_to_host", "bytes_to_server", "packets_to_host", "packets_from_host",
+ *                  "signals_sent", "wakeups", "ring_full", "socket_full": number }
  */
 #ifndef HVS_COMMON_STATUS_H
 #define HVS_COMMON_STATUS_H
@@ -74,6 +83,7 @@ struct hvs_status {
     enum hvs_channel_state   channels[HVS_CHANNELS];
     const char              *problem;    /* what keeps channels from being used; NULL if nothing */
     uint64_t                 sessions_total;
+    struct hvs_session_counters totals;  /* of all sessions, the living ones included */
     struct hvs_session       sessions[HVS_DATA_CHANNELS];
     unsigned                 session_count; /* living ones */
     struct hvs_session       ended[HVS_STATUS_ENDED_MAX];
@@ -99,12 +109,16 @@ const char *hvs_channel_state_to_string(enum hvs_channel_state state);
 
 /* Sizes in bytes that hold either form, if .problem is not longer than 500. */
 #define HVS_STATUS_TEXT_MAX 16384
-#define HVS_STATUS_JSON_MAX 65536
+#define HVS_STATUS_JSON_MAX 98304
 
 /* At most 80 columns a line. */
 void hvs_status_print_text(const struct hvs_status *status, struct hvs_text *out);
 /* One object, two spaces a level, as above. */
 void hvs_status_print_json(const struct hvs_status *status, struct hvs_text *out);
+/* The sessions alone, living ones first: a table of at most 80 columns a line, and { "schema": 1,
+ * "sessions", "ended" } with the same members as above. */
+void hvs_status_print_sessions_text(const struct hvs_status *status, struct hvs_text *out);
+void hvs_status_print_sessions_json(const struct hvs_status *status, struct hvs_text *out);
 /* One line for a service manager, without a line feed: "Ready, 2 sessions". */
 void hvs_status_print_line(const struct hvs_status *status, struct hvs_text *out);
 /* The closing log line of an ended session: reason, duration, bytes, packets, signals, times

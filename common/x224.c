@@ -43,6 +43,7 @@
 /* [MS-RDPBCGR] 2.2.1.3.2 and 2.2.1.4.2 to .3: block types, and offsets from the block's header */
 #define CS_CORE                            0xc001
 #define CS_CORE_SERVER_SELECTED_PROTOCOL   212u
+#define CS_NET                             0xc003
 #define SC_CORE                            0x0c01
 #define SC_CORE_CLIENT_REQUESTED_PROTOCOLS 8u
 #define SC_SECURITY                        0x0c02
@@ -286,6 +287,25 @@ take_connection_confirm(struct hvs_negotiation *negotiation, struct hvs_negotiat
     return HVS_NEGOTIATION_OK;
 }
 
+static struct hvs_client_block
+block_at(const struct hvs_negotiation_stream *stream, struct hvs_mcs_span span)
+{
+    return (struct hvs_client_block){ stream->pdu + span.offset, span.length };
+}
+
+/* Who connects, for people: a channel list that cannot be read is no reason to refuse anything. */
+static void
+note_client(struct hvs_negotiation *negotiation, const struct hvs_negotiation_stream *stream,
+            struct hvs_mcs_span blocks, struct hvs_mcs_span core)
+{
+    struct hvs_mcs_span network;
+
+    if (hvs_mcs_find_block(stream->pdu, blocks, CS_NET, &network) != HVS_NEGOTIATION_OK) {
+        network.length = 0;
+    }
+    hvs_client_read(block_at(stream, core), block_at(stream, network), &negotiation->facts.client);
+}
+
 /* [MS-RDPBCGR] 2.2.1.3 Client MCS Connect Initial PDU: serverSelectedProtocol of 2.2.1.3.2 Client
  * Core Data becomes what the server selected, since servers compare. A block without that optional
  * field stays as it is. */
@@ -306,6 +326,7 @@ take_connect_initial(struct hvs_negotiation *negotiation, struct hvs_negotiation
     if (error != HVS_NEGOTIATION_OK) {
         return error;
     }
+    note_client(negotiation, stream, blocks, core);
     if (core.length >= CS_CORE_SERVER_SELECTED_PROTOCOL + 4) {
         hvs_write_u32_le(stream->pdu + core.offset + CS_CORE_SERVER_SELECTED_PROTOCOL,
                          negotiation->facts.selected_protocol);

@@ -32,6 +32,8 @@
 #ifndef HVS_COMMON_X224_H
 #define HVS_COMMON_X224_H
 
+#include "client.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -105,6 +107,8 @@ struct hvs_negotiation_facts {
     uint32_t failure_code;             /* RDP_NEG_FAILURE.failureCode, 0 if none */
     uint32_t encryption_method;        /* SC_SECURITY; 0 if it was not found */
     uint32_t encryption_level;
+    struct hvs_client_facts client;    /* of the Connect Initial; nothing in it if that was not read:
+                                          no RDP_NEG_REQ, or TLS end to end */
 };
 
 struct hvs_negotiation_stream {

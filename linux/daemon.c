@@ -2,6 +2,7 @@
 
 #include "config.h"
 #include "control.h"
+#include "dbus.h"
 #include "log.h"
 #include "offers.h"
 #include "relay.h"
@@ -41,11 +42,13 @@ struct hvs_daemon {
     struct hvs_settings       settings;
     hvs_offers               *offers;
     hvs_control_channel      *control;
+    hvs_dbus                 *dbus;
     enum hvs_control_state    control_was;
     struct slot               slots[HVS_CHANNELS]; /* [0] is not used */
     uint32_t                  last_session;
     struct hvs_session        ended[HVS_STATUS_ENDED_MAX]; /* the newest first */
     unsigned                  ended_count;
+    struct hvs_session_counters totals; /* of sessions that have ended */
     char                     *problem;
     uint64_t                  started;
     GMainLoop                *loop;
@@ -78,8 +81,10 @@ control_channel_state(const hvs_control_channel *control)
 }
 
 static void
-fill_status(hvs_daemon *daemon, struct hvs_status *status)
+fill_status(struct hvs_status *status, gpointer user_data)
 {
+    hvs_daemon *daemon = user_data;
+
     *status = (struct hvs_status) {
         .version = HVS_VERSION,
         .now = hvs_relay_now(),
@@ -88,6 +93,7 @@ fill_status(hvs_daemon *daemon, struct hvs_status *status)
         .problem = daemon->problem,
         .sessions_total = daemon->last_session,
         .ended_count = daemon->ended_count,
+        .totals = daemon->totals,
     };
     if (status->problem == NULL)
         status->problem = hvs_control_channel_error(daemon->control);
@@ -95,14 +101,18 @@ fill_status(hvs_daemon *daemon, struct hvs_status *status)
     status->channels[HVS_CONTROL_CHANNEL] = control_channel_state(daemon->control);
     for (unsigned i = 1; i < HVS_CHANNELS; i++) {
         status->channels[i] = slot_state(&daemon->slots[i]);
-        if (daemon->slots[i].relay != NULL)
-            hvs_relay_snapshot(daemon->slots[i].relay, &status->sessions[status->session_count++]);
+        if (daemon->slots[i].relay != NULL) {
+            struct hvs_session *session = &status->sessions[status->session_count++];
+
+            hvs_relay_snapshot(daemon->slots[i].relay, session);
+            hvs_session_counters_add(&status->totals, &session->counters);
+        }
     }
 }
 
-/* The service manager shows it in one line. */
+/* The service manager shows it in one line, the bus in full. */
 static void
-tell_manager(hvs_daemon *daemon)
+tell_status(hvs_daemon *daemon)
 {
     g_autofree struct hvs_status *status = g_new(struct hvs_status, 1);
     char line[200];
@@ -110,7 +120,9 @@ tell_manager(hvs_daemon *daemon)
 
     if (daemon->stopping)
         return;
-    fill_status(daemon, status);
+    if (daemon->dbus != NULL)
+        hvs_dbus_changed(daemon->dbus);
+    fill_status(status, daemon);
     hvs_text_init(&text, line, sizeof(line));
     hvs_status_print_line(status, &text);
     sd_notifyf(0, "STATUS=%s", line);
@@ -123,7 +135,7 @@ on_status_signal(gpointer user_data)
     char screen[8192];
     struct hvs_text text;
 
-    fill_status(user_data, status);
+    fill_status(status, user_data);
     hvs_text_init(&text, screen, sizeof(screen));
     hvs_status_print_text(status, &text);
     hvs_log_answer("status\n%s", screen);
@@ -138,6 +150,7 @@ remember(hvs_daemon *daemon, const struct hvs_session *session)
     memmove(&daemon->ended[1], &daemon->ended[0],
             sizeof(daemon->ended) - sizeof(daemon->ended[0]));
     daemon->ended[0] = *session;
+    hvs_session_counters_add(&daemon->totals, &session->counters);
     daemon->ended_count = MIN(daemon->ended_count + 1, HVS_STATUS_ENDED_MAX);
 }
 
@@ -198,7 +211,7 @@ on_session_ended(hvs_relay *relay, gpointer user_data)
         open_slot(slot);
     else if (slot->offered)
         open_after_pause(slot);
-    tell_manager(daemon);
+    tell_status(daemon);
 }
 
 static void
@@ -227,7 +240,7 @@ open_slot(struct slot *slot)
     slot->renewed = false;
     if (!hvs_offers_open(daemon->offers, slot->channel, &channel, &error)) {
         note_open_failure(slot, error);
-        tell_manager(daemon);
+        tell_status(daemon);
         return;
     }
     hvs_log_session(HVS_LOG_NOTICE, ++daemon->last_session, slot->channel, "started");
@@ -240,7 +253,7 @@ open_slot(struct slot *slot)
     if (slot->failed)
         slot->pause = 0;
     slot->failed = false;
-    tell_manager(daemon);
+    tell_status(daemon);
 }
 
 static void
@@ -288,7 +301,7 @@ on_rescinded(unsigned channel, gpointer user_data)
     g_clear_handle_id(&daemon->slots[channel].timer, g_source_remove);
     if (daemon->slots[channel].relay != NULL)
         hvs_relay_stop(daemon->slots[channel].relay, HVS_END_HOST_RESCINDED);
-    tell_manager(daemon);
+    tell_status(daemon);
 }
 
 static void
@@ -300,7 +313,7 @@ on_problem(const char *sentence, gpointer user_data)
     daemon->problem = g_strdup(sentence);
     if (sentence != NULL)
         hvs_log(HVS_LOG_WARNING, "%s", sentence);
-    tell_manager(daemon);
+    tell_status(daemon);
 }
 
 static void
@@ -313,7 +326,7 @@ on_control_changed(gpointer user_data)
     if (state == HVS_CONTROL_NOT_OFFERED && daemon->control_was != state)
         stop_sessions(daemon, HVS_END_CONTROL_LOST);
     daemon->control_was = state;
-    tell_manager(daemon);
+    tell_status(daemon);
 }
 
 static const struct hvs_offers_callbacks offers_callbacks = {
@@ -347,22 +360,40 @@ load_settings(hvs_daemon *daemon, GError **error)
     return TRUE;
 }
 
-static gboolean
-on_reload_signal(gpointer user_data)
+static void
+rescan(gpointer user_data)
 {
     hvs_daemon *daemon = user_data;
-    g_autoptr(GError) error = NULL;
 
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
-    if (load_settings(daemon, &error))
-        hvs_log(HVS_LOG_NOTICE, "configuration reloaded; sessions that run keep theirs");
-    else
-        hvs_log(HVS_LOG_ERROR, "%s; the configuration stays as it was", error->message);
     hvs_offers_rescan(daemon->offers);
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         open_slot(&daemon->slots[i]);
+    tell_status(daemon);
+}
+
+static gboolean
+reload(gpointer user_data, GError **error)
+{
+    hvs_daemon *daemon = user_data;
+    GError *local_error = NULL;
+
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+    if (load_settings(daemon, &local_error))
+        hvs_log(HVS_LOG_NOTICE, "configuration reloaded; sessions that run keep theirs");
+    else
+        hvs_log(HVS_LOG_ERROR, "%s; the configuration stays as it was", local_error->message);
+    rescan(daemon);
     sd_notify(0, "READY=1");
-    tell_manager(daemon);
+    if (local_error == NULL)
+        return TRUE;
+    g_propagate_error(error, local_error);
+    return FALSE;
+}
+
+static gboolean
+on_reload_signal(gpointer user_data)
+{
+    reload(user_data, NULL);
     return G_SOURCE_CONTINUE;
 }
 
@@ -431,6 +462,62 @@ add_sources(hvs_daemon *daemon)
         daemon->watchdog = g_timeout_add((guint)(watchdog / 2000), on_watchdog, daemon);
 }
 
+/* ---- the bus ---- */
+
+static void
+on_session_changed(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    hvs_dbus_changed(daemon->dbus);
+}
+
+static void
+watch_sessions(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+        if (daemon->slots[i].relay != NULL)
+            hvs_relay_watch(daemon->slots[i].relay, on_session_changed, daemon);
+}
+
+static const struct hvs_settings *
+settings_of(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    return &daemon->settings;
+}
+
+static bool
+disconnect_session(uint32_t id, gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    for (unsigned i = 1; i < HVS_CHANNELS; i++) {
+        struct hvs_session session;
+
+        if (daemon->slots[i].relay == NULL)
+            continue;
+        hvs_relay_snapshot(daemon->slots[i].relay, &session);
+        if (session.id != id || session.state == HVS_SESSION_ENDED)
+            continue;
+        hvs_relay_stop(daemon->slots[i].relay, HVS_END_DISCONNECTED);
+        return true;
+    }
+    return false;
+}
+
+static const struct hvs_dbus_service dbus_service = {
+    .fill_status = fill_status,
+    .watch_sessions = watch_sessions,
+    .settings = settings_of,
+    .disconnect = disconnect_session,
+    .rescan = rescan,
+    .reload = reload,
+};
+
 /* ---- life ---- */
 
 hvs_daemon *
@@ -452,6 +539,7 @@ hvs_daemon_new(const struct hvs_daemon_options *options, GError **error)
     if (daemon->offers == NULL)
         return NULL;
     daemon->control = hvs_control_channel_new(daemon->offers, on_control_changed, daemon);
+    daemon->dbus = hvs_dbus_new(&dbus_service, daemon);
     return g_steal_pointer(&daemon);
 }
 
@@ -461,7 +549,7 @@ hvs_daemon_run(hvs_daemon *daemon)
     add_sources(daemon);
     hvs_log(HVS_LOG_NOTICE, "hvsessiond " HVS_VERSION " started");
     sd_notify(0, "READY=1");
-    tell_manager(daemon);
+    tell_status(daemon);
     g_main_loop_run(daemon->loop);
     return 0;
 }
@@ -473,6 +561,7 @@ hvs_daemon_free(hvs_daemon *daemon)
         g_clear_handle_id(&daemon->signals[i], g_source_remove);
     g_clear_handle_id(&daemon->watchdog, g_source_remove);
     g_clear_handle_id(&daemon->stop_timer, g_source_remove);
+    g_clear_pointer(&daemon->dbus, hvs_dbus_free);
     for (unsigned i = 1; i < HVS_CHANNELS; i++) {
         g_clear_handle_id(&daemon->slots[i].timer, g_source_remove);
         g_clear_pointer(&daemon->slots[i].relay, hvs_relay_free);

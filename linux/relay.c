@@ -26,6 +26,9 @@ struct hvs_relay {
     /* Shared with other threads. */
     GMutex             lock;
     struct hvs_session published; /* lock */
+    void (*changed)(gpointer);    /* lock; NULL: nobody watches */
+    gpointer           changed_data;   /* lock */
+    GSource           *changed_source; /* lock */
     gint               stop_reason;
     int                stop_fd; /* eventfd */
 
@@ -61,6 +64,34 @@ hvs_relay_now(void)
     return (uint64_t)g_get_monotonic_time() / 1000;
 }
 
+static gboolean
+tell_changed(gpointer user_data)
+{
+    hvs_relay *relay = user_data;
+    void (*changed)(gpointer);
+    gpointer changed_data;
+
+    g_mutex_lock(&relay->lock);
+    g_clear_pointer(&relay->changed_source, g_source_unref);
+    changed = g_steal_pointer(&relay->changed);
+    changed_data = relay->changed_data;
+    g_mutex_unlock(&relay->lock);
+    changed(changed_data);
+    return G_SOURCE_REMOVE;
+}
+
+/* In the main thread, as soon as that gets round to it. lock is held. */
+static GSource *
+call_in_main_thread(GSourceFunc function, hvs_relay *relay)
+{
+    GSource *source = g_idle_source_new();
+
+    g_source_set_priority(source, G_PRIORITY_DEFAULT);
+    g_source_set_callback(source, function, relay, NULL);
+    g_source_attach(source, NULL);
+    return source;
+}
+
 static void
 publish(hvs_relay *relay)
 {
@@ -68,6 +99,8 @@ publish(hvs_relay *relay)
     relay->session.negotiation = relay->negotiation.facts;
     g_mutex_lock(&relay->lock);
     relay->published = relay->session;
+    if (relay->changed != NULL && relay->changed_source == NULL)
+        relay->changed_source = call_in_main_thread(tell_changed, relay);
     g_mutex_unlock(&relay->lock);
 }
 
@@ -831,10 +864,7 @@ run(gpointer user_data)
     publish(relay);
 
     g_mutex_lock(&relay->lock);
-    relay->ended_source = g_idle_source_new();
-    g_source_set_priority(relay->ended_source, G_PRIORITY_DEFAULT);
-    g_source_set_callback(relay->ended_source, tell_ended, relay, NULL);
-    g_source_attach(relay->ended_source, NULL);
+    relay->ended_source = call_in_main_thread(tell_ended, relay);
     g_mutex_unlock(&relay->lock);
     return NULL;
 }
@@ -912,13 +942,30 @@ hvs_relay_snapshot(hvs_relay *relay, struct hvs_session *session)
 }
 
 void
+hvs_relay_watch(hvs_relay *relay, void (*changed)(gpointer user_data), gpointer user_data)
+{
+    g_mutex_lock(&relay->lock);
+    relay->changed = changed;
+    relay->changed_data = user_data;
+    g_mutex_unlock(&relay->lock);
+}
+
+static void
+clear_source(GSource **source)
+{
+    if (*source != NULL) {
+        g_source_destroy(*source);
+        g_source_unref(*source);
+        *source = NULL;
+    }
+}
+
+void
 hvs_relay_free(hvs_relay *relay)
 {
     hvs_relay_stop(relay, HVS_END_STOPPED);
     g_thread_join(relay->thread);
-    if (relay->ended_source != NULL) {
-        g_source_destroy(relay->ended_source);
-        g_source_unref(relay->ended_source);
-    }
+    clear_source(&relay->ended_source);
+    clear_source(&relay->changed_source);
     free_relay(relay);
 }

@@ -31,7 +31,11 @@ hvs_relay *hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_chan
 void hvs_relay_stop(hvs_relay *relay, enum hvs_end_reason reason);
 /* Where the session stands, a copy. Any thread. */
 void hvs_relay_snapshot(hvs_relay *relay, struct hvs_session *session);
-/* Stops the session if it lives, joins its thread. Not from within the thread. The callback is not
+/* Calls changed once in the default main context, soon after a snapshot may have come to differ from
+ * one taken now; to go on watching, ask again. A session in which nothing happens calls nothing, and
+ * one that nobody watches takes no notice. Main thread. */
+void hvs_relay_watch(hvs_relay *relay, void (*changed)(gpointer user_data), gpointer user_data);
+/* Stops the session if it lives, joins its thread. Not from within the thread. The callbacks are not
  * called any more. */
 void hvs_relay_free(hvs_relay *relay);
 

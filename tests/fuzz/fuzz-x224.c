@@ -168,6 +168,17 @@ begin(struct run *run, uint8_t options)
 
 /* Field by field, since padding is nobody's. */
 static void
+require_same_client(const struct hvs_client_facts *a, const struct hvs_client_facts *b)
+{
+    require(a->core_seen == b->core_seen && a->channels_seen == b->channels_seen);
+    require(strcmp(a->name, b->name) == 0);
+    require(a->desktop_width == b->desktop_width && a->desktop_height == b->desktop_height);
+    require(a->colour_depth == b->colour_depth && a->build == b->build);
+    require(a->channel_count == b->channel_count);
+    require(memcmp(a->channels, b->channels, sizeof a->channels) == 0);
+}
+
+static void
 require_same_facts(const struct hvs_negotiation_facts *a, const struct hvs_negotiation_facts *b)
 {
     require(a->request_seen == b->request_seen);
@@ -179,6 +190,7 @@ require_same_facts(const struct hvs_negotiation_facts *a, const struct hvs_negot
     require(a->failure_code == b->failure_code);
     require(a->encryption_method == b->encryption_method);
     require(a->encryption_level == b->encryption_level);
+    require_same_client(&a->client, &b->client);
 }
 
 static void

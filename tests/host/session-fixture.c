@@ -164,14 +164,17 @@ die_with_parent(gpointer user_data)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+/* bus: never the machine's own. */
 static char **
-daemon_environment(const char *socket)
+daemon_environment(const char *socket, const char *bus)
 {
     char **environment = g_get_environ();
 
     environment = g_environ_setenv(environment, "LC_ALL", "C", TRUE);
     environment = g_environ_setenv(environment, "G_DEBUG", "fatal-criticals", TRUE);
     environment = g_environ_unsetenv(environment, "NOTIFY_SOCKET");
+    environment = g_environ_setenv(environment, "DBUS_SYSTEM_BUS_ADDRESS",
+                                   bus ? bus : "unix:path=/nonexistent/bus", TRUE);
     if (socket)
         environment = g_environ_setenv(environment, HVHOST_ENVIRONMENT, socket, TRUE);
     return environment;
@@ -181,7 +184,7 @@ void
 start_daemon(struct fixture *f)
 {
     const char *arguments[] = { daemon_program(), "--config", f->config, NULL };
-    g_auto(GStrv) environment = daemon_environment(f->socket);
+    g_auto(GStrv) environment = daemon_environment(f->socket, f->bus);
     GError *error = NULL;
 
     if (!g_spawn_async_with_pipes(NULL, (char **)arguments, environment, G_SPAWN_DO_NOT_REAP_CHILD,
@@ -256,7 +259,7 @@ wait_daemon_idle(struct fixture *f)
 int
 run_program(const char *const *arguments, char **output, char **errors)
 {
-    g_auto(GStrv) environment = daemon_environment(NULL);
+    g_auto(GStrv) environment = daemon_environment(NULL, NULL);
     GPtrArray *all = g_ptr_array_new();
     GError *error = NULL;
     int status;
@@ -300,7 +303,7 @@ stop_host(struct fixture *f)
 void
 set_up(struct fixture *f, const struct setup *setup)
 {
-    *f = (struct fixture){ .listener = -1 };
+    *f = (struct fixture){ .listener = -1, .bus = setup->bus };
     current = f;
     signal(SIGABRT, print_log);
     signal(SIGTRAP, print_log);

@@ -42,6 +42,7 @@ struct fixture {
     hvhost *host;
     int listener; /* of the server; -1: none */
     char *server; /* what Server says */
+    const char *bus; /* address of the system bus; NULL: the daemon finds none */
     struct daemon daemon;
 };
 
@@ -50,6 +51,7 @@ struct setup {
     void (*adjust)(struct hvhost_options *options);
     const char *settings; /* lines beside Server */
     const char *server;   /* Server; NULL: the fixture's own TCP server */
+    const char *bus;      /* as in struct fixture */
     bool no_daemon;       /* start_daemon() is for later */
     bool no_host;         /* start_host() is */
 };

@@ -466,6 +466,45 @@ become_active(struct fixture *fixture)
 /* ---- a session ---- */
 
 static void
+count_change(gpointer data)
+{
+    ++*(unsigned *)data;
+}
+
+/* A watched session tells of its next change, once; of nothing while nothing happens. */
+static void
+test_watch(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[100];
+    unsigned changes = 0;
+
+    (void)data;
+    fill(bytes, sizeof bytes, 0);
+    become_active(fixture);
+    for (unsigned i = 1; i <= 3; i++) {
+        await_asleep(fixture);
+        hvs_relay_watch(fixture->relay, count_change, &changes);
+        assert_stays_asleep(fixture, 50);
+        g_assert_false(g_main_context_iteration(NULL, FALSE));
+        for (unsigned j = 0; j < 3; j++) {
+            host_sends(fixture, bytes, sizeof bytes);
+            server_expects(fixture, bytes, sizeof bytes);
+            await_asleep(fixture);
+        }
+        while (g_main_context_iteration(NULL, FALSE))
+            ;
+        g_assert_cmpuint(changes, ==, i);
+        g_assert_cmpuint(snapshot(fixture).counters.packets_from_host, ==, 1 + 3 * i);
+    }
+    /* Its end is told by the other callback; what is watched still is not told behind it. */
+    hvs_relay_watch(fixture->relay, count_change, &changes);
+    rescind_and_await_end(fixture);
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+    g_assert_cmpuint(changes, <=, 4);
+}
+
+static void
 test_counters(struct fixture *fixture, gconstpointer data)
 {
     uint8_t bytes[5000];
@@ -1279,6 +1318,7 @@ main(int argc, char **argv)
         { "/relay/end/pipe-protocol", test_pipe_protocol, 0 },
         { "/relay/end/channel-error", test_channel_error, 0 },
         { "/relay/server-late", test_server_late, 0 },
+        { "/relay/watch", test_watch, 0 },
         { "/relay/close/server", test_server_closes, 0 },
         { "/relay/close/server-and-host-silent", test_server_closes_host_silent, 0 },
         { "/relay/close/server-at-once", test_server_closes_at_once, 0 },

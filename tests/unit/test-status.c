@@ -1,4 +1,5 @@
-/* common/status: both printed forms, compared byte for byte with data/status-NAME.txt and .json.
+/* common/status: the printed forms, compared byte for byte with data/status-NAME.txt and .json, and
+ * data/sessions-NAME.txt and .json.
  *
  * HVS_UPDATE_GOLDEN=1 writes the files instead; read the difference before keeping it. */
 #include "common/status.h"
@@ -97,6 +98,17 @@ make_active_session(struct hvs_session *session)
         .requested_protocols = HVS_PROTOCOL_SSL | HVS_PROTOCOL_HYBRID | HVS_PROTOCOL_HYBRID_EX,
         .confirm_seen = true,
         .selected_protocol = HVS_PROTOCOL_RDP,
+        .client = {
+            .core_seen = true,
+            .name = "DESK-1",
+            .desktop_width = 1920,
+            .desktop_height = 1080,
+            .colour_depth = 32,
+            .build = 19041,
+            .channels_seen = true,
+            .channel_count = 4,
+            .channels = { "rdpdr", "rdpsnd", "cliprdr", "drdynvc" },
+        },
     };
     hvs_text_init(&text, session->server, sizeof session->server);
     hvs_text_add(&text, "tcp:127.0.0.1:3389");
@@ -117,6 +129,8 @@ make_active(struct hvs_status *status)
 {
     make_ready(status);
     status->sessions_total = 14;
+    status->totals.bytes_to_host = 37654321;
+    status->totals.bytes_to_server = 123456;
     status->channels[1] = HVS_CHANNEL_OPEN;
     status->session_count = 1;
     make_active_session(&status->sessions[0]);
@@ -196,33 +210,34 @@ static const struct {
 };
 
 static char *
-print_text(const struct hvs_status *status)
+print_with(void (*print)(const struct hvs_status *status, struct hvs_text *out), size_t size,
+           const struct hvs_status *status)
 {
-    char *buffer = g_malloc(HVS_STATUS_TEXT_MAX);
+    char *buffer = g_malloc(size);
     struct hvs_text text;
 
-    hvs_text_init(&text, buffer, HVS_STATUS_TEXT_MAX);
-    hvs_status_print_text(status, &text);
+    hvs_text_init(&text, buffer, size);
+    print(status, &text);
     g_assert_false(text.truncated);
     return buffer;
 }
 
 static char *
+print_text(const struct hvs_status *status)
+{
+    return print_with(hvs_status_print_text, HVS_STATUS_TEXT_MAX, status);
+}
+
+static char *
 print_json(const struct hvs_status *status)
 {
-    char *buffer = g_malloc(HVS_STATUS_JSON_MAX);
-    struct hvs_text text;
-
-    hvs_text_init(&text, buffer, HVS_STATUS_JSON_MAX);
-    hvs_status_print_json(status, &text);
-    g_assert_false(text.truncated);
-    return buffer;
+    return print_with(hvs_status_print_json, HVS_STATUS_JSON_MAX, status);
 }
 
 static void
-compare_with_golden(const char *printed, const char *name, const char *suffix)
+compare_with_golden(const char *printed, const char *document, const char *name, const char *suffix)
 {
-    g_autofree char *file = g_strconcat("status-", name, suffix, NULL);
+    g_autofree char *file = g_strconcat(document, name, suffix, NULL);
     g_autofree char *path = g_test_build_filename(G_TEST_DIST, "data", file, NULL);
     g_autofree char *golden = NULL;
     g_autoptr(GError) error = NULL;
@@ -245,7 +260,7 @@ test_text(gconstpointer data)
 
     cases[i].make(&status);
     printed = print_text(&status);
-    compare_with_golden(printed, cases[i].name, ".txt");
+    compare_with_golden(printed, "status-", cases[i].name, ".txt");
 }
 
 /* What any screen keeps to. */
@@ -297,7 +312,7 @@ test_json(gconstpointer data)
 
     cases[i].make(&status);
     printed = print_json(&status);
-    compare_with_golden(printed, cases[i].name, ".json");
+    compare_with_golden(printed, "status-", cases[i].name, ".json");
 
     object = parse_json(parser, printed);
     g_assert_cmpint(json_object_get_int_member(object, "schema"), ==, 1);
@@ -347,9 +362,10 @@ test_json_schema(void)
     make_active(&status);
     printed = print_json(&status);
     object = parse_json(parser, printed);
-    assert_members(object, "schema:Integer version:String state:String summary:String problem:NULL "
-                           "uptime_ms:Integer control:JsonObject channels:JsonArray "
-                           "sessions_total:Integer sessions:JsonArray ended:JsonArray");
+    assert_members(object,
+                   "schema:Integer version:String state:String summary:String problem:NULL "
+                   "uptime_ms:Integer control:JsonObject channels:JsonArray "
+                   "sessions_total:Integer totals:JsonObject sessions:JsonArray ended:JsonArray");
     assert_members(json_object_get_object_member(object, "control"),
                    "state:String problem:NULL attempts:Integer next_attempt_ms:NULL "
                    "protocol:String");
@@ -361,7 +377,7 @@ test_json_schema(void)
     assert_members(session, "id:Integer channel:Integer state:String started_ms_ago:Integer "
                             "ended_ms_ago:NULL duration_ms:Integer server:String reason:NULL "
                             "reason_text:NULL trouble:Boolean detail:NULL counters:JsonObject "
-                            "negotiation:JsonObject");
+                            "negotiation:JsonObject client:JsonObject");
     assert_members(json_object_get_object_member(session, "counters"),
                    "bytes_to_host:Integer bytes_to_server:Integer packets_to_host:Integer "
                    "packets_from_host:Integer signals_sent:Integer wakeups:Integer "
@@ -369,6 +385,10 @@ test_json_schema(void)
     assert_members(json_object_get_object_member(session, "negotiation"),
                    "requested_protocols:String selected_protocol:String failure_code:NULL "
                    "encryption_method:Integer encryption_level:Integer error:NULL");
+
+    assert_members(json_object_get_object_member(session, "client"),
+                   "name:String build:Integer desktop_width:Integer desktop_height:Integer "
+                   "colour_depth:Integer static_channels:JsonArray");
 
     session = json_array_get_object_element(json_object_get_array_member(object, "ended"), 0);
     g_assert_cmpint(json_object_get_int_member(session, "started_ms_ago"), ==, 5 * MINUTE);
@@ -396,6 +416,13 @@ test_largest(void)
     session.negotiation.request_seen = session.negotiation.request_has_protocols = true;
     session.negotiation.requested_protocols = UINT32_MAX;
     session.negotiation_error = HVS_REQUEST_BAD_CORRELATION;
+    memset(&session.negotiation.client, 0xff, sizeof session.negotiation.client);
+    memset(session.negotiation.client.name, '"', sizeof session.negotiation.client.name);
+    session.negotiation.client.name[sizeof session.negotiation.client.name - 1] = '\0';
+    session.negotiation.client.channel_count = HVS_CLIENT_CHANNELS_MAX;
+    session.negotiation.client.core_seen = session.negotiation.client.channels_seen = true;
+    for (unsigned i = 0; i < HVS_CLIENT_CHANNELS_MAX; i++)
+        memcpy(session.negotiation.client.channels[i], "\"\"\"\"\"\"\"", 8);
     for (unsigned i = 0; i < HVS_DATA_CHANNELS; i++)
         status.sessions[i] = session;
     hvs_session_end(&session, HVS_END_SERVER_ENCRYPTS, detail, 1);
@@ -408,6 +435,33 @@ test_largest(void)
     check_lines(printed_text);
     printed_json = print_json(&status);
     parse_json(parser, printed_json);
+
+    g_free(printed_text);
+    printed_text = print_with(hvs_status_print_sessions_text, HVS_STATUS_TEXT_MAX, &status);
+    check_lines(printed_text);
+}
+
+/* The sessions alone: the same members as in the whole document. */
+static void
+test_sessions(void)
+{
+    static void (*const makes[])(struct hvs_status *) = { make_ready, make_active, make_full };
+    static const char *const names[] = { "none", "active", "full" };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(makes); i++) {
+        struct hvs_status status;
+        g_autofree char *text = NULL, *json = NULL;
+        g_autoptr(JsonParser) parser = json_parser_new();
+
+        makes[i](&status);
+        text = print_with(hvs_status_print_sessions_text, HVS_STATUS_TEXT_MAX, &status);
+        check_lines(text);
+        compare_with_golden(text, "sessions-", names[i], ".txt");
+        json = print_with(hvs_status_print_sessions_json, HVS_STATUS_JSON_MAX, &status);
+        compare_with_golden(json, "sessions-", names[i], ".json");
+        assert_members(parse_json(parser, json),
+                       "schema:Integer sessions:JsonArray ended:JsonArray");
+    }
 }
 
 static void
@@ -543,6 +597,7 @@ main(int argc, char **argv)
     g_test_add_func("/status/text/lines", test_text_lines);
     g_test_add_func("/status/json/schema", test_json_schema);
     g_test_add_func("/status/largest", test_largest);
+    g_test_add_func("/status/sessions", test_sessions);
     g_test_add_func("/status/overall", test_overall);
     g_test_add_func("/status/overall/retry", test_overall_retry);
     g_test_add_func("/status/overall/control-failed", test_overall_control_failed);

@@ -955,6 +955,45 @@ test_initial_block_order(void)
     scene_clear(&scene);
 }
 
+/* What the client says of itself is kept, on the way: the bytes are those of any other test. */
+static void
+test_initial_client(void)
+{
+    for (unsigned channel_blocks = 0; channel_blocks <= 2; channel_blocks++) {
+        g_autoptr(Bytes) before = g_byte_array_new();
+        g_autoptr(Bytes) after = g_byte_array_new();
+        struct scene scene = {
+            .reply = HVS_REPLY_MIRROR,
+            .pdu = { connection_request(NEG_B), connection_confirm(RSP_0) },
+        };
+        const struct hvs_client_facts *client;
+        Relay *relay;
+
+        for (unsigned i = 0; i < 2; i++) {
+            GByteArray *blocks = i == 0 ? before : after;
+
+            add_client_core(blocks, CS_CORE_LENGTH, i == 0 ? 8 : 0);
+            put_u32(blocks, 8, 600u << 16 | 800u);
+            for (unsigned j = 0; j < channel_blocks; j++)
+                add_text(blocks, "03c0 2000 02000000 'cliprdr' 00 00000080 'rdpsnd' 0000 000000c0");
+        }
+        scene.pdu[INITIAL] = connect_initial(before, BER_LONG_2);
+        scene.expected = connect_initial(after, BER_LONG_2);
+        relay = check_scene(&scene);
+        client = &relay->negotiation.facts.client;
+        g_assert_true(client->core_seen);
+        g_assert_cmpuint(client->desktop_width, ==, 800);
+        g_assert_cmpuint(client->desktop_height, ==, 600);
+        /* Two channel lists are one too many to be believed, and no reason to refuse the client. */
+        g_assert_cmpint(client->channels_seen, ==, channel_blocks == 1);
+        g_assert_cmpuint(client->channel_count, ==, channel_blocks == 1 ? 2 : 0);
+        if (channel_blocks == 1)
+            g_assert_cmpstr(client->channels[1], ==, "rdpsnd");
+        relay_free(relay);
+        scene_clear(&scene);
+    }
+}
+
 static void
 test_initial_without_core(void)
 {
@@ -1831,6 +1870,7 @@ main(int argc, char **argv)
     g_test_add_func("/x224/initial/selected-protocol", test_initial_patched);
     g_test_add_func("/x224/initial/short-core", test_initial_short_core);
     g_test_add_func("/x224/initial/block-order", test_initial_block_order);
+    g_test_add_func("/x224/initial/client", test_initial_client);
     g_test_add_func("/x224/initial/without-core", test_initial_without_core);
     g_test_add_func("/x224/initial/ber-forms", test_initial_ber_forms);
     g_test_add_func("/x224/initial/ber-too-long-form", test_initial_ber_too_long_form);

@@ -1,0 +1,50 @@
+/* The command line hvsession: a table of verbs, one file each.
+ *
+ * A verb is a program of its own in small: it gets its arguments with its name in front, parses
+ * them with hvs_cli_parse() and returns the exit status. To add one: write cli/VERB.c, declare its
+ * struct below, name it in main.c's table and in CMakeLists.txt.
+ */
+#ifndef HVS_LINUX_CLI_H
+#define HVS_LINUX_CLI_H
+
+#include <glib.h>
+
+/* Exit statuses, the same for every verb. What is wrong with the machine: enum hvs_verdict. */
+enum {
+    HVS_CLI_FINE = 0,
+    HVS_CLI_FAILED = 1, /* or degraded */
+    HVS_CLI_USAGE = 2,
+};
+
+struct hvs_cli_verb {
+    const char *name;
+    const char *arguments; /* as in a synopsis, "[FILE]"; "" if there are none */
+    const char *summary;   /* one line, without a full stop */
+    const char *details;   /* further paragraphs of --help, with their line feeds; NULL: none */
+    int (*run)(const struct hvs_cli_verb *verb, int argc, char **argv);
+};
+
+extern const struct hvs_cli_verb hvs_cli_doctor;
+extern const struct hvs_cli_verb hvs_cli_help;
+extern const struct hvs_cli_verb hvs_cli_version;
+
+/* The verb of that name, NULL: none. */
+const struct hvs_cli_verb *hvs_cli_find(const char *name);
+/* All of them in the order in which help shows them, ended by NULL. */
+const struct hvs_cli_verb *const *hvs_cli_verbs(void);
+
+/* Parses a verb's options; entries may be NULL. What is left in argv behind its first are at most
+ * that many arguments. FALSE: it has been said what is wrong, return HVS_CLI_USAGE. --help ends the
+ * program. */
+gboolean hvs_cli_parse(const struct hvs_cli_verb *verb, int *argc, char ***argv,
+                       const GOptionEntry *entries, int arguments_max);
+
+/* "hvsession: what is wrong" on standard error, one line. */
+void hvs_cli_complain(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* Writes text to standard output, all of it. FALSE: it has been said why not, return
+ * HVS_CLI_FAILED. */
+gboolean hvs_cli_print(const char *text);
+/* Standard output is a terminal, and nobody has said NO_COLOR. */
+gboolean hvs_cli_has_colour(void);
+
+#endif

@@ -1,0 +1,44 @@
+/* The service on the system bus: io.github.hvsession1, as linux/io.github.hvsession1.xml documents
+ * it. Main thread only.
+ *
+ * Nothing depends on the bus: where there is none it is looked for again after pauses of up to a
+ * minute, and when it goes away everything is published anew on the next one. Without a bus, or
+ * while nothing changes, there is no work and no wake-up for what is published here.
+ */
+#ifndef HVS_LINUX_DBUS_H
+#define HVS_LINUX_DBUS_H
+
+#include "common/settings.h"
+#include "common/status.h"
+
+#include <glib.h>
+
+#define HVS_DBUS_NAME "io.github.hvsession1"
+#define HVS_DBUS_PATH "/io/github/hvsession1"
+
+/* Between two updates of what is published, in milliseconds. */
+#define HVS_DBUS_UPDATE_INTERVAL 500u
+
+/* What the daemon does for its callers on the bus. */
+struct hvs_dbus_service {
+    /* A snapshot; problem, version and the like stay valid until the main loop runs again. */
+    void (*fill_status)(struct hvs_status *status, gpointer user_data);
+    /* hvs_dbus_changed() shall be called, once, when a living session changes. */
+    void (*watch_sessions)(gpointer user_data);
+    const struct hvs_settings *(*settings)(gpointer user_data); /* borrowed */
+    /* false: there is no living session of that id. */
+    bool (*disconnect)(uint32_t id, gpointer user_data);
+    void (*rescan)(gpointer user_data);
+    gboolean (*reload)(gpointer user_data, GError **error);
+};
+
+typedef struct hvs_dbus hvs_dbus;
+
+/* Connects to the bus from the main loop on. service is borrowed. */
+hvs_dbus *hvs_dbus_new(const struct hvs_dbus_service *service, gpointer user_data);
+/* Something in the status may have changed: publishes it soon. */
+void hvs_dbus_changed(hvs_dbus *dbus);
+void hvs_dbus_free(hvs_dbus *dbus);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(hvs_dbus, hvs_dbus_free)
+
+#endif
