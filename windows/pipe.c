@@ -57,7 +57,10 @@ hvs_pipe_result(HANDLE pipe, struct hvs_pipe_operation *operation, DWORD *moved)
     DWORD error = ERROR_SUCCESS;
 
     *moved = 0;
-    if (!HasOverlappedIoCompleted(&operation->overlapped))
+    /* The system says so in the structure first and sets the event then: taken before that, the
+     * event would stay set over the next operation. */
+    if (!HasOverlappedIoCompleted(&operation->overlapped) ||
+        WaitForSingleObject(operation->overlapped.hEvent, 0) != WAIT_OBJECT_0)
         return ERROR_IO_INCOMPLETE;
     if (!GetOverlappedResult(pipe, &operation->overlapped, moved, FALSE))
         error = GetLastError();
