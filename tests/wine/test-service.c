@@ -4,6 +4,7 @@
  *
  * Installs the service and a fake vmbuspipe.dll and removes both again: for Wine and machines that
  * nobody else uses. */
+#include "fixture.h"
 #include "winhost.h"
 
 #include "fake-vmbuspipe.h"
@@ -22,150 +23,19 @@
 #include <strsafe.h>
 #include <winternl.h>
 
-#define STOP_LIMIT 2000u
-
-static WCHAR program[MAX_PATH], library[MAX_PATH], installed_library[MAX_PATH];
+/* Of the RDP server, and its name for hvsession. */
 static uint16_t server_port;
+static WCHAR server_name[64];
 
 /* A Connection Request without RDP_NEG_REQ, and its confirm: nothing behind them is changed. */
 static const uint8_t bare_request[] = { 3, 0, 0, 11, 6, 0xe0, 0, 0, 0, 0, 0 };
 static const uint8_t bare_confirm[] = { 3, 0, 0, 11, 6, 0xd0, 0, 0, 0x12, 0x34, 0 };
 
-/* ---- the service ---- */
-
-struct output {
-    char  text[16384];
-    DWORD status;
-};
-
-/* Runs hvsession.exe with the arguments; its outputs go to output together. */
-static void
-run(const WCHAR *arguments, struct output *output)
-{
-    SECURITY_ATTRIBUTES inherit = { .nLength = sizeof inherit, .bInheritHandle = TRUE };
-    STARTUPINFOW startup = { .cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES };
-    PROCESS_INFORMATION process;
-    WCHAR command[1024];
-    HANDLE read_end, write_end;
-    DWORD length = 0, got;
-
-    memset(output, 0, sizeof *output);
-    if (!CreatePipe(&read_end, &write_end, &inherit, 0) ||
-        !SetHandleInformation(read_end, HANDLE_FLAG_INHERIT, 0))
-        fail("CreatePipe");
-    startup.hStdOutput = startup.hStdError = write_end;
-    StringCchPrintfW(command, ARRAYSIZE(command), L"\"%ls\" %ls", program, arguments);
-    if (!CreateProcessW(NULL, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &process))
-        fail("CreateProcess");
-    CloseHandle(write_end);
-    while (length < sizeof output->text - 1 &&
-           ReadFile(read_end, output->text + length, sizeof output->text - 1 - length, &got,
-                    NULL) &&
-           got > 0)
-        length += got;
-    CloseHandle(read_end);
-    WaitForSingleObject(process.hProcess, INFINITE);
-    GetExitCodeProcess(process.hProcess, &output->status);
-    CloseHandle(process.hProcess);
-    CloseHandle(process.hThread);
-}
-
-static void
-expect(const WCHAR *arguments, DWORD status, const char *contained)
-{
-    static struct output output;
-
-    run(arguments, &output);
-    if (output.status != status || strstr(output.text, contained) == NULL)
-        fail("hvsession %ls: status %lu, expected %lu; said \"%s\", expected \"%s\"", arguments,
-             output.status, status, output.text, contained);
-}
-
-static SC_HANDLE
-open_service(void)
-{
-    SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_ALL_ACCESS), opened;
-
-    if (manager == NULL)
-        fail("OpenSCManager");
-    opened = OpenServiceW(manager, HVS_SERVICE_NAME, SERVICE_ALL_ACCESS);
-    if (opened == NULL)
-        fail("OpenService");
-    CloseServiceHandle(manager);
-    return opened;
-}
-
-static DWORD
-service_process(void)
-{
-    SERVICE_STATUS_PROCESS status;
-    SC_HANDLE opened = open_service();
-    DWORD size;
-
-    if (!QueryServiceStatusEx(opened, SC_STATUS_PROCESS_INFO, (BYTE *)&status, sizeof status,
-                              &size))
-        fail("QueryServiceStatusEx");
-    CloseServiceHandle(opened);
-    return status.dwProcessId;
-}
-
-/* Stops the service; it must be STOPPED in time, and its process end. */
-static void
-stop_in_time(void)
-{
-    HANDLE process = OpenProcess(SYNCHRONIZE, FALSE, service_process());
-    DWORD began = GetTickCount(), took;
-
-    if (process == NULL)
-        fail("OpenProcess");
-    if (hvs_service_stop() != ERROR_SUCCESS)
-        fail("stopping the service");
-    took = GetTickCount() - began;
-    if (took > STOP_LIMIT)
-        fail("the service took %lu ms to stop", took);
-    if (WaitForSingleObject(process, STOP_LIMIT) != WAIT_OBJECT_0)
-        fail("the process outlives the service");
-    CloseHandle(process);
-    printf("# stopped in %lu ms\n", took);
-}
-
-static void
-start_service(const WCHAR *server_timeout)
-{
-    WCHAR command[128];
-
-    expect(L"install", 0, "Installed");
-    StringCchPrintfW(command, ARRAYSIZE(command), L"config set server tcp:127.0.0.1:%u",
-                     server_port);
-    expect(command, 0, "");
-    StringCchPrintfW(command, ARRAYSIZE(command), L"config set ServerTimeout %ls", server_timeout);
-    expect(command, 0, "");
-    expect(L"start", 0, "Started");
-}
-
-/* The status document has that in it within the time. */
-static void
-wait_status(const char *contained)
-{
-    static char bytes[HVS_STATUS_JSON_MAX + 1];
-    DWORD began = GetTickCount();
-    struct hvs_text answer;
-
-    do {
-        hvs_text_init(&answer, bytes, sizeof bytes);
-        if (hvs_status_pipe_ask("status-json", &answer) == ERROR_SUCCESS &&
-            strstr(bytes, contained) != NULL)
-            return;
-        Sleep(20);
-    } while (GetTickCount() - began < LONG_TIME);
-    fail("status does not say %s but %s", contained, bytes);
-}
-
 static void
 begin(void)
 {
     host_start_control(ACCEPT);
-    start_service(L"10s");
+    start_service(server_name, L"10s");
     wait_status("\"state\": \"ready\"");
 }
 
@@ -545,7 +415,7 @@ static void
 test_stop_waiting(void)
 {
     /* Nothing offered; offered, and ready; a session that has said nothing. */
-    start_service(L"10s");
+    start_service(server_name, L"10s");
     wait_status("\"not-offered\"");
     stop_in_time();
     host_start_control(ACCEPT);
@@ -735,8 +605,8 @@ test_mirror(void)
 
     begin();
     expect(L"config set NegotiationReply mirror", 0, "");
-    /* The service is told of the change; a session of before would have the old setting. */
-    Sleep(500);
+    expect(L"stop", 0, "Stopped");
+    expect(L"start", 0, "Started");
     host_connect(1, MESSAGES);
     for (unsigned i = 0; i < sizeof request; i++)
         if (!host_write(1, request + i, 1, LONG_TIME))
@@ -789,15 +659,25 @@ test_server_late(void)
         fail("the request did not arrive");
     closesocket(late);
     host_rescind(1);
-    closesocket(s);
     wait_status("\"reason\": \"host-rescinded\"");
-    /* And one that gives up: its server does not come. */
+    closesocket(s);
+    /* And one that gives up: its server does not come. The running service hears of the new time,
+     * if not before the first session then before the second. */
     expect(L"config set ServerTimeout 500ms", 0, "");
-    Sleep(500);
-    host_connect(1, MESSAGES);
-    host_write(1, bare_request, sizeof bare_request, LONG_TIME);
+    for (unsigned i = 0;; i++) {
+        DWORD began = GetTickCount();
+
+        host_connect(1, MESSAGES);
+        host_write(1, bare_request, sizeof bare_request, LONG_TIME);
+        if (host_read(1, bytes, sizeof bytes, LONG_TIME) != -1)
+            fail("the session does not end");
+        host_rescind(1);
+        if (GetTickCount() - began < 5000)
+            break;
+        if (i > 0)
+            fail("the new setting is not used");
+    }
     wait_status("\"reason\": \"server-unreachable\"");
-    host_rescind(1);
     finish();
 }
 
@@ -807,7 +687,7 @@ static void
 test_version(void)
 {
     host_start_control(REFUSE);
-    start_service(L"10s");
+    start_service(server_name, L"10s");
     wait_status("\"problem\": \"refused\"");
     host_set_policy(ACCEPT);
     wait_status("\"state\": \"ready\"");
@@ -847,7 +727,7 @@ test_driver_fails(void)
     ULARGE_INTEGER used = { 0 }, user_used = { 0 };
     HANDLE process;
 
-    start_service(L"10s");
+    start_service(server_name, L"10s");
     wait_status("integration services do not answer");
     process = OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, service_process());
     Sleep(2000);
@@ -871,8 +751,7 @@ test_driver_fails(void)
 static void
 test_no_library(void)
 {
-    if (!DeleteFileW(installed_library))
-        fail("DeleteFile");
+    remove_library();
     expect(L"install", 0, "Installed");
     expect(L"start", 1, "error 126");
     expect(L"status", 3, "does not run");
@@ -1120,18 +999,6 @@ static const struct {
     { "no-library", test_no_library },
 };
 
-static void
-install_library(void)
-{
-    UINT length = GetSystemDirectoryW(installed_library, ARRAYSIZE(installed_library));
-
-    if (length == 0 || FAILED(StringCchCatW(installed_library, ARRAYSIZE(installed_library),
-                                            L"\\vmbuspipe.dll")))
-        fail("GetSystemDirectory");
-    if (!CopyFileW(library, installed_library, FALSE))
-        fail("copying %ls to %ls", library, installed_library);
-}
-
 int
 main(int count, char **arguments)
 {
@@ -1141,8 +1008,6 @@ main(int count, char **arguments)
         puts("usage: test-service HVSESSION.EXE VMBUSPIPE.DLL GROUP");
         return 2;
     }
-    MultiByteToWideChar(CP_ACP, 0, arguments[1], -1, program, ARRAYSIZE(program));
-    MultiByteToWideChar(CP_ACP, 0, arguments[2], -1, library, ARRAYSIZE(library));
     for (size_t i = 0; i < ARRAYSIZE(tests); i++) {
         size_t length = strlen(arguments[3]);
 
@@ -1150,15 +1015,15 @@ main(int count, char **arguments)
             (tests[i].name[length] != '\0' && tests[i].name[length] != '/'))
             continue;
         found = true;
-        /* What a failed run may have left. */
-        hvs_service_uninstall();
-        install_library();
+        set_up(arguments[1], arguments[2]);
         server_port = server_start();
+        StringCchPrintfW(server_name, ARRAYSIZE(server_name), L"tcp:127.0.0.1:%u", server_port);
         printf("# %s\n", tests[i].name);
         fflush(stdout);
         tests[i].run();
         server_stop();
-        DeleteFileW(installed_library);
+        if (strcmp(tests[i].name, "no-library") != 0)
+            remove_library();
         printf("ok %s\n", tests[i].name);
     }
     if (!found)

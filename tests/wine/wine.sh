@@ -105,11 +105,17 @@ if [ ! -e "$WINEPREFIX/.complete" ]; then
 fi
 [ "$program" != --prepare ] || exit 0
 
-# What an earlier run may have left: its services end with it.
-("$run" wineserver --kill) > /dev/null 2>&1 || true
-("$run" wineserver --wait) > /dev/null 2>&1 || true
+# Ends whatever runs in the prefix: services outlive the program that started them.
+end_all() {
+    ("$run" wineserver --kill) > /dev/null 2>&1 || true
+    ("$run" wineserver --wait) > /dev/null 2>&1 || true
+}
+
+end_all
+trap end_all EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
 status=0
-("$run" wine "$program" "$@") || status=$?
-("$run" wineserver --kill) > /dev/null 2>&1 || true
-("$run" wineserver --wait) > /dev/null 2>&1 || true
+("$run" wine "$program" "$@") <&0 &
+wait $! || status=$?
 exit "$status"
