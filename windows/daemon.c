@@ -306,6 +306,26 @@ load_settings(struct hvs_daemon *daemon, struct hvs_text *problem)
     return ERROR_SUCCESS;
 }
 
+static bool
+are_settings_equal(const struct hvs_settings *a, const struct hvs_settings *b)
+{
+    size_t count;
+    const struct hvs_setting *table = hvs_settings_table(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        char bytes[2][HVS_SERVERS_MAX * (HVS_SERVER_HOST_MAX + 16)];
+        struct hvs_text text[2];
+
+        hvs_text_init(&text[0], bytes[0], sizeof bytes[0]);
+        hvs_text_init(&text[1], bytes[1], sizeof bytes[1]);
+        hvs_settings_print(a, &table[i], &text[0]);
+        hvs_settings_print(b, &table[i], &text[1]);
+        if (strcmp(bytes[0], bytes[1]) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* Something below the service's key has changed, if only its start type. */
 static void
 reload_settings(struct hvs_daemon *daemon)
@@ -324,7 +344,7 @@ reload_settings(struct hvs_daemon *daemon)
     }
     if (load_settings(daemon, &text) != ERROR_SUCCESS)
         hvs_log(HVS_LOG_ERROR, "%s; the settings stay as they were", problem);
-    else if (memcmp(&before, &daemon->settings, sizeof before) != 0)
+    else if (!are_settings_equal(&before, &daemon->settings))
         hvs_log(HVS_LOG_NOTICE, "settings reloaded; sessions that run keep theirs");
 }
 

@@ -121,7 +121,7 @@ resolve(const struct attempt *attempt, const struct hvs_server_address *server, 
         InterlockedIncrement(&lookup->references);
         thread = (HANDLE)_beginthreadex(NULL, 0, run_lookup, lookup, 0, NULL);
         if (thread == NULL) {
-            release_lookup(lookup);
+            InterlockedDecrement(&lookup->references);
             release_lookup(lookup);
             return ERROR_NOT_ENOUGH_MEMORY;
         }

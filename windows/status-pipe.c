@@ -174,12 +174,11 @@ go_on(struct hvs_status_pipe *status_pipe, struct instance *instance)
         return;
     if (error != ERROR_SUCCESS)
         listen_again(instance);
-    else if (instance->stage == LISTENING)
-        begin_reading(instance);
     else if (instance->stage == READING)
         begin_answering(status_pipe, instance, moved);
     else
-        /* Reading waits for the client to close: dropped before, it could lose the answer. */
+        /* A client has come, or got its answer. There, reading waits for it to close: dropped
+         * before, it could lose the answer. */
         begin_reading(instance);
 }
 

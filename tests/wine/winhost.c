@@ -32,15 +32,16 @@ void
 fail(const char *format, ...)
 {
     static char status[HVS_STATUS_JSON_MAX + 1];
-    struct hvs_text answer;
+    struct hvs_text text;
     va_list arguments;
 
     va_start(arguments, format);
     printf("not ok: ");
     vprintf(format, arguments);
+    va_end(arguments);
     printf(" (last error %lu)\n", GetLastError());
-    hvs_text_init(&answer, status, sizeof status);
-    if (hvs_status_pipe_ask("status-json", &answer) == ERROR_SUCCESS)
+    hvs_text_init(&text, status, sizeof status);
+    if (hvs_status_pipe_ask("status-json", &text) == ERROR_SUCCESS)
         puts(status);
     fflush(stdout);
     ExitProcess(1);
