@@ -38,6 +38,17 @@ is_broken(void)
     return set;
 }
 
+static void
+count_call(void)
+{
+    HANDLE calls = OpenSemaphoreW(SEMAPHORE_MODIFY_STATE, FALSE, FAKE_CALLS);
+
+    if (calls == NULL)
+        return;
+    ReleaseSemaphore(calls, 1, NULL);
+    CloseHandle(calls);
+}
+
 BOOL WINAPI
 VmbusPipeClientWaitChannel(const GUID *class_id, const GUID *instance, DWORD timeout,
                            struct hvs_vmbuspipe_channel *info)
@@ -47,6 +58,7 @@ VmbusPipeClientWaitChannel(const GUID *class_id, const GUID *instance, DWORD tim
     HANDLE event;
     DWORD result;
 
+    count_call();
     if (channel < 0 || is_broken()) {
         SetLastError(channel < 0 ? ERROR_INVALID_PARAMETER : ERROR_FILE_NOT_FOUND);
         return FALSE;

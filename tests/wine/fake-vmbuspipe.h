@@ -10,5 +10,7 @@
 #define FAKE_PIPE        L"\\\\.\\pipe\\hvs-fake-"
 /* While this event exists and is set, waiting for channels fails at once, as without a driver. */
 #define FAKE_BROKEN_EVENT L"Global\\hvs-fake-broken"
+/* If this semaphore exists, every call to wait for a channel adds one. */
+#define FAKE_CALLS L"Global\\hvs-fake-calls"
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "common/status.h"
 
+#include <limits.h>
 #include <process.h>
 #include <psapi.h>
 #include <stdio.h>
@@ -716,34 +717,26 @@ test_offer_renewed(void)
     finish();
 }
 
-static uint64_t
-to_milliseconds(FILETIME time)
-{
-    return ((uint64_t)time.dwHighDateTime << 32 | time.dwLowDateTime) / 10000;
-}
-
 static void
 test_driver_fails(void)
 {
     HANDLE broken = CreateEventW(NULL, TRUE, TRUE, FAKE_BROKEN_EVENT);
-    FILETIME created, ended, kernel, user;
-    uint64_t used;
-    HANDLE process;
+    HANDLE calls = CreateSemaphoreW(NULL, 0, LONG_MAX, FAKE_CALLS);
+    LONG count;
 
     start_service(server_name, L"10s");
     wait_status("integration services do not answer");
-    process = OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, service_process());
-    Sleep(2000);
-    if (process == NULL || !GetProcessTimes(process, &created, &ended, &kernel, &user))
-        fail("GetProcessTimes");
-    CloseHandle(process);
-    used = to_milliseconds(kernel) + to_milliseconds(user);
-    if (used > 500)
-        fail("%lu ms of CPU for waiting", (unsigned long)used);
+    Sleep(3000);
+    if (!ReleaseSemaphore(calls, 1, &count))
+        fail("ReleaseSemaphore");
+    /* At the beginning, after 0.5 s, 1.5 s and 3.5 s. */
+    if (count < 2 || count > 5)
+        fail("%ld calls to wait for a channel that fail at once", count);
     ResetEvent(broken);
     host_start_control(ACCEPT);
     wait_status("\"state\": \"ready\"");
     CloseHandle(broken);
+    CloseHandle(calls);
     finish();
 }
 
