@@ -24,6 +24,23 @@ static int run_help(int count, char **arguments);
 
 /* ---- output ---- */
 
+/* XP's console takes no more than some ten thousand characters at once. */
+#define CONSOLE_PIECE 8192u
+
+static void
+write_console(HANDLE console, const WCHAR *wide)
+{
+    size_t length = wcslen(wide);
+    DWORD written;
+
+    while (length > 0 &&
+           WriteConsoleW(console, wide, (DWORD)min(length, CONSOLE_PIECE), &written, NULL) &&
+           written > 0) {
+        wide += written;
+        length -= written;
+    }
+}
+
 /* UTF-8, to a console as it needs it, to anything else as it is; line feeds become CR LF. */
 static void
 print_to(DWORD stream, const char *string)
@@ -44,7 +61,7 @@ print_to(DWORD stream, const char *string)
     }
     *end = '\0';
     if (GetConsoleMode(handle, &mode) && hvs_wide_from_utf8(lines, wide, length * 2 + 1))
-        WriteConsoleW(handle, wide, (DWORD)wcslen(wide), &written, NULL);
+        write_console(handle, wide);
     else
         WriteFile(handle, lines, (DWORD)(end - lines), &written, NULL);
 cleanup:

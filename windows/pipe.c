@@ -74,16 +74,19 @@ hvs_pipe_result(HANDLE pipe, struct hvs_pipe_operation *operation, DWORD *moved)
 bool
 hvs_pipe_cancel(HANDLE pipe, struct hvs_pipe_operation *const *operations, unsigned count)
 {
-    DWORD moved;
+    DWORD began = GetTickCount(), moved;
 
     CancelIo(pipe);
     for (unsigned i = 0; i < count; i++) {
         struct hvs_pipe_operation *operation = operations[i];
+        DWORD passed = GetTickCount() - began;
 
         if (!operation->pending)
             continue;
-        if (WaitForSingleObject(operation->overlapped.hEvent, HVS_PIPE_CANCEL_TIMEOUT) !=
-            WAIT_OBJECT_0)
+        if (WaitForSingleObject(operation->overlapped.hEvent,
+                                passed < HVS_PIPE_CANCEL_TIMEOUT
+                                    ? HVS_PIPE_CANCEL_TIMEOUT - passed
+                                    : 0) != WAIT_OBJECT_0)
             return false;
         GetOverlappedResult(pipe, &operation->overlapped, &moved, TRUE);
         operation->pending = false;

@@ -634,6 +634,22 @@ test_malformed(void)
     finish();
 }
 
+/* A name is resolved, and the next server is tried if one does not answer. */
+static void
+test_server_list(void)
+{
+    SOCKET s;
+
+    StringCchPrintfW(server_name, ARRAYSIZE(server_name), L"tcp:127.0.0.1:1,tcp:localhost:%u",
+                     server_port);
+    begin();
+    s = open_session(1, MESSAGES);
+    wait_status("\"server\": \"tcp:localhost:");
+    closesocket(s);
+    host_rescind(1);
+    finish();
+}
+
 static void
 test_server_late(void)
 {
@@ -945,10 +961,17 @@ test_install(void)
     uint64_t before = hash_key(HKEY_LOCAL_MACHINE, services);
 
     for (unsigned i = 0; i < 2; i++) {
+        uint64_t installed;
+
         expect(L"install", 0, "Installed");
         expect(L"install", 0, "Installed");
-        if (hash_key(HKEY_LOCAL_MACHINE, services) == before)
+        installed = hash_key(HKEY_LOCAL_MACHINE, services);
+        if (installed == before)
             fail("installing left no trace");
+        expect(L"config set ServerTimeout 3s", 0, "");
+        expect(L"config unset ServerTimeout", 0, "");
+        if (hash_key(HKEY_LOCAL_MACHINE, services) != installed)
+            fail("a setting that was taken back left a trace");
         check_service_configuration();
         expect(L"config set LogLevel debug", 0, "");
         expect(L"start", 0, "Started");
@@ -984,7 +1007,8 @@ static const struct {
     { "closing/half", test_half_close },
     { "negotiation/mirror", test_mirror },
     { "negotiation/malformed", test_malformed },
-    { "server-late", test_server_late },
+    { "server/list", test_server_list },
+    { "server/late", test_server_late },
     { "version", test_version },
     { "offer-renewed", test_offer_renewed },
     { "driver-fails", test_driver_fails },

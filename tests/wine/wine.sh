@@ -67,7 +67,8 @@ in_root() {
             mkdir -p "$root$directory"
             mount --rbind "$directory" "$root$directory"
         done
-        exec chroot "$root" "$@"' in-root "$root" "$cache" "$tree" "$@"
+        exec chroot "$root" bash -c "cd \"\$1\" 2> /dev/null || true; shift; exec \"\$@\"" \
+            in-root "$PWD" "$@"' in-root "$root" "$cache" "$tree" "$@"
 }
 
 plain() {
