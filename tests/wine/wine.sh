@@ -53,6 +53,7 @@ make_root() {
     [ "$uri" != default ] || source=()
     mmdebstrap --quiet --mode=root --variant=minbase --architectures=amd64,i386 \
         --include=wine,wine32:i386,wine64 "$release" "$root" "${source[@]}" >&2
+    echo "127.0.0.1 localhost" > "$root/etc/hosts"
     touch "$root/.complete"
 }
 
