@@ -43,36 +43,49 @@ struct output {
     DWORD status;
 };
 
-/* Runs hvsession.exe with the arguments; its outputs go to output together. */
-static void
-run(const WCHAR *arguments, struct output *output)
+HANDLE
+start_program(const WCHAR *arguments, HANDLE *read_end)
 {
     SECURITY_ATTRIBUTES inherit = { .nLength = sizeof inherit, .bInheritHandle = TRUE };
     STARTUPINFOW startup = { .cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES };
     PROCESS_INFORMATION process;
     WCHAR command[1024];
-    HANDLE read_end, write_end;
-    DWORD length = 0, got;
+    HANDLE write_end;
 
-    memset(output, 0, sizeof *output);
-    if (!CreatePipe(&read_end, &write_end, &inherit, 0) ||
-        !SetHandleInformation(read_end, HANDLE_FLAG_INHERIT, 0))
+    if (!CreatePipe(read_end, &write_end, &inherit, 0) ||
+        !SetHandleInformation(*read_end, HANDLE_FLAG_INHERIT, 0))
         fail("CreatePipe");
     startup.hStdOutput = startup.hStdError = write_end;
     StringCchPrintfW(command, ARRAYSIZE(command), L"\"%ls\" %ls", program, arguments);
     if (!CreateProcessW(NULL, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &process))
         fail("CreateProcess");
     CloseHandle(write_end);
-    while (length < sizeof output->text - 1 &&
-           ReadFile(read_end, output->text + length, sizeof output->text - 1 - length, &got,
-                    NULL) &&
-           got > 0)
-        length += got;
-    CloseHandle(read_end);
-    WaitForSingleObject(process.hProcess, INFINITE);
-    GetExitCodeProcess(process.hProcess, &output->status);
-    CloseHandle(process.hProcess);
     CloseHandle(process.hThread);
+    return process.hProcess;
+}
+
+void
+read_output(HANDLE read_end, char *text, size_t size)
+{
+    DWORD length = 0, got;
+
+    while (length < size - 1 &&
+           ReadFile(read_end, text + length, (DWORD)size - 1 - length, &got, NULL) && got > 0)
+        length += got;
+    text[length] = '\0';
+}
+
+static void
+run(const WCHAR *arguments, struct output *output)
+{
+    HANDLE read_end;
+    HANDLE process = start_program(arguments, &read_end);
+
+    read_output(read_end, output->text, sizeof output->text);
+    CloseHandle(read_end);
+    WaitForSingleObject(process, INFINITE);
+    GetExitCodeProcess(process, &output->status);
+    CloseHandle(process);
 }
 
 void

@@ -15,6 +15,12 @@ void remove_library(void);
  * contain that. */
 void expect(const WCHAR *arguments, DWORD status, const char *contained);
 
+/* Starts hvsession.exe with the arguments; its outputs go to the read end. Both are the caller's to
+ * close. */
+HANDLE start_program(const WCHAR *arguments, HANDLE *read_end);
+/* All that comes out of it, until it is closed; cut at size. */
+void read_output(HANDLE read_end, char *text, size_t size);
+
 /* Installs and starts the service, with these settings. */
 void start_service(const WCHAR *server, const WCHAR *server_timeout);
 /* Stops it: it must be STOPPED within 2 s, and its process end. */

@@ -887,6 +887,27 @@ test_cli(void)
     expect(L"start", 3, "not installed");
 }
 
+/* In a console, without an installed service. Wine has no console events without a terminal, so
+ * Ctrl+C is not tried. */
+static void
+test_run(void)
+{
+    static char text[16384];
+    HANDLE read_end, process;
+
+    host_start_control(ACCEPT);
+    process = start_program(L"run --log-level info", &read_end);
+    wait_status("\"state\": \"ready\"");
+    expect(L"run", 1, "hvsession runs already");
+    TerminateProcess(process, 0);
+    read_output(read_end, text, sizeof text);
+    if (strstr(text, "notice") == NULL || strstr(text, "ready: the host supports") == NULL)
+        fail("its log: %s", text);
+    CloseHandle(process);
+    CloseHandle(read_end);
+    host_stop_control();
+}
+
 /* ---- installing ---- */
 
 /* Names and values of a key and all below it, as one number. */
@@ -991,6 +1012,7 @@ static const struct {
     void (*run)(void);
 } tests[] = {
     { "cli", test_cli },
+    { "run", test_run },
     { "install", test_install },
     { "config", test_config },
     { "registry", test_registry },
