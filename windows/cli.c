@@ -481,8 +481,8 @@ run_help(int count, char **arguments)
     (void)count;
     (void)arguments;
     hvs_text_init(&text, bytes, sizeof bytes);
-    hvs_text_add(&text, "hvsession gives this Hyper-V guest Enhanced Session: it relays the host's\n"
-                        "connections to the Remote Desktop of this machine.\n\n"
+    hvs_text_add(&text, "hvsession gives this Hyper-V guest Enhanced Session: it relays the\n"
+                        "host's connections to the Remote Desktop of this machine.\n\n"
                         "usage: hvsession COMMAND\n\n");
     for (size_t i = 0; i < ARRAYSIZE(commands); i++) {
         hvs_text_add(&text, "  ");

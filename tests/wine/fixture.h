@@ -1,5 +1,5 @@
-/* hvsession.exe as an installed service, as tests see it. Functions end the test with a sentence when
- * something is not as expected (fail() of winhost.h). */
+/* hvsession.exe as an installed service, as tests see it. Functions end the test with a sentence
+ * when something is not as expected (fail() of winhost.h). */
 #ifndef HVS_TESTS_WINE_FIXTURE_H
 #define HVS_TESTS_WINE_FIXTURE_H
 

@@ -733,6 +733,26 @@ test_offer_renewed(void)
     finish();
 }
 
+/* Ready, and nobody connects: only the five data channels are asked for, once a second each. */
+static void
+test_idle(void)
+{
+    enum { SECONDS = 5 };
+    HANDLE calls;
+    LONG count;
+
+    begin();
+    calls = CreateSemaphoreW(NULL, 0, LONG_MAX, FAKE_CALLS);
+    Sleep(SECONDS * 1000);
+    if (!ReleaseSemaphore(calls, 1, &count))
+        fail("ReleaseSemaphore");
+    printf("# %ld calls in %d s\n", count, SECONDS);
+    if (count > 5 * (SECONDS + 1))
+        fail("%ld calls to wait for channels in %d s", count, SECONDS);
+    CloseHandle(calls);
+    finish();
+}
+
 static void
 test_driver_fails(void)
 {
@@ -1033,6 +1053,7 @@ static const struct {
     { "server/late", test_server_late },
     { "version", test_version },
     { "offer-renewed", test_offer_renewed },
+    { "idle", test_idle },
     { "driver-fails", test_driver_fails },
     { "no-library", test_no_library },
 };

@@ -22,7 +22,7 @@ static struct {
 } channels[HVS_CHANNELS];
 
 static struct {
-    HANDLE        thread, stop, request;
+    HANDLE        thread, stop;
     volatile LONG policy, requests;
 } control;
 
@@ -131,12 +131,6 @@ host_rescind(unsigned channel)
 }
 
 bool
-host_is_offered(unsigned channel)
-{
-    return channels[channel].pipe != NULL;
-}
-
-bool
 host_write(unsigned channel, const void *bytes, size_t length, DWORD timeout)
 {
     OVERLAPPED overlapped = { .hEvent = channels[channel].done[1] };
@@ -196,7 +190,6 @@ serve_control(void)
         if (control.policy != SILENT)
             answer(control.policy == ACCEPT ? 2 : 0);
         InterlockedIncrement(&control.requests);
-        SetEvent(control.request);
     }
 }
 
@@ -220,10 +213,8 @@ run_control(void *argument)
 void
 host_start_control(enum version_policy policy)
 {
-    if (control.stop == NULL) {
+    if (control.stop == NULL)
         control.stop = make_event(true, NULL);
-        control.request = make_event(false, NULL);
-    }
     ResetEvent(control.stop);
     control.policy = (LONG)policy;
     control.thread = (HANDLE)_beginthreadex(NULL, 0, run_control, NULL, 0, NULL);
@@ -241,21 +232,6 @@ unsigned
 host_requests(void)
 {
     return (unsigned)control.requests;
-}
-
-bool
-host_wait_requests(unsigned count, DWORD timeout)
-{
-    DWORD began = GetTickCount();
-
-    while (host_requests() < count) {
-        DWORD passed = GetTickCount() - began;
-
-        if (passed >= timeout)
-            return false;
-        WaitForSingleObject(control.request, timeout - passed);
-    }
-    return true;
 }
 
 void

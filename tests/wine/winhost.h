@@ -30,13 +30,12 @@ bool host_wait_open(unsigned channel, DWORD timeout);
 void host_connect(unsigned channel, enum pipe_kind kind);
 /* Takes the channel back. What was written can still be read by the guest. */
 void host_rescind(unsigned channel);
-bool host_is_offered(unsigned channel);
 
 /* All bytes, as one message if the channel carries messages. false: the guest has closed it, or
  * not in time. */
 bool host_write(unsigned channel, const void *bytes, size_t length, DWORD timeout);
-/* 1 … size bytes; 0: a message of no bytes; -1: the guest has closed it; -2: not in time. Of a long
- * message the rest comes with the next call. */
+/* 1 … size bytes; 0: a message of no bytes; -1: the guest has closed it; -2: not in time. The rest
+ * of a long message comes with the next call. */
 int host_read(unsigned channel, void *bytes, size_t size, DWORD timeout);
 
 /* ---- control channel ---- */
@@ -47,8 +46,7 @@ enum version_policy { ACCEPT, REFUSE, SILENT };
  * host_stop_control(). */
 void host_start_control(enum version_policy policy);
 void host_set_policy(enum version_policy policy);
-/* That many requests have come, since the start of the program. */
-bool host_wait_requests(unsigned count, DWORD timeout);
+/* How many requests have come since the start of the program. */
 unsigned host_requests(void);
 void host_stop_control(void);
 

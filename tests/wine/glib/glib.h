@@ -66,7 +66,8 @@ shim_fail(const char *file, int line, const char *format, ...)
             g_error("assertion failed (%s): (" format " " #op " " format ")", #a " " #op " " #b,   \
                     shim_a, shim_b);                                                               \
     } while (0)
-#define g_assert_cmpint(a, op, b)  SHIM_COMPARE(long long, "%lld", (long long)(a), op, (long long)(b))
+#define g_assert_cmpint(a, op, b)                                                                  \
+    SHIM_COMPARE(long long, "%lld", (long long)(a), op, (long long)(b))
 #define g_assert_cmpuint(a, op, b)                                                                 \
     SHIM_COMPARE(unsigned long long, "%llu", (unsigned long long)(a), op, (unsigned long long)(b))
 #define g_assert_cmphex(a, op, b)                                                                  \
