@@ -55,7 +55,7 @@ build() { # PRESET
 
 if [ "$install" = yes ]; then
     step "packages"
-    lists=(tests/packages-build.txt tests/packages-test.txt)
+    lists=(tests/packages-build.txt tests/packages-test.txt tests/wine/packages.txt)
     [ "$vm" = no ] || lists+=(tests/vm/packages.txt)
     tests/lib/install-packages.sh "${lists[@]}"
 fi
@@ -72,6 +72,8 @@ release -LE vm
 asan -L unit|host
 tsan -L unit|host
 fuzz -L fuzz
+windows-x86 -L wine
+windows-x64 -L wine
 PRESETS
 
 if [ "$vm" = yes ]; then

@@ -1,0 +1,91 @@
+/* vmbuspipe.dll for tests: the same functions, with named pipes for channels. */
+#include "fake-vmbuspipe.h"
+
+#include "windows/vmbuspipe.h"
+
+#include "common/synthrdp.h"
+
+#include <string.h>
+#include <strsafe.h>
+
+__declspec(dllexport) BOOL WINAPI VmbusPipeClientWaitChannel(const GUID *, const GUID *, DWORD,
+                                                             struct hvs_vmbuspipe_channel *);
+__declspec(dllexport) HANDLE WINAPI VmbusPipeClientOpenChannel(struct hvs_vmbuspipe_channel *,
+                                                               DWORD);
+
+static int
+channel_of(const GUID *class_id, const GUID *instance)
+{
+    struct hvs_guid class_guid, instance_guid;
+    int channel;
+
+    memcpy(&class_guid, class_id, sizeof class_guid);
+    memcpy(&instance_guid, instance, sizeof instance_guid);
+    channel = hvs_synthrdp_channel_of(&instance_guid);
+    if (channel < 0 || !hvs_guid_equal(&class_guid, hvs_synthrdp_class((unsigned)channel)))
+        return -1;
+    return channel;
+}
+
+static bool
+is_broken(void)
+{
+    HANDLE event = OpenEventW(SYNCHRONIZE, FALSE, FAKE_BROKEN_EVENT);
+    bool set = event != NULL && WaitForSingleObject(event, 0) == WAIT_OBJECT_0;
+
+    if (event != NULL)
+        CloseHandle(event);
+    return set;
+}
+
+static void
+count_call(void)
+{
+    HANDLE calls = OpenSemaphoreW(SEMAPHORE_MODIFY_STATE, FALSE, FAKE_CALLS);
+
+    if (calls == NULL)
+        return;
+    ReleaseSemaphore(calls, 1, NULL);
+    CloseHandle(calls);
+}
+
+BOOL WINAPI
+VmbusPipeClientWaitChannel(const GUID *class_id, const GUID *instance, DWORD timeout,
+                           struct hvs_vmbuspipe_channel *info)
+{
+    int channel = channel_of(class_id, instance);
+    WCHAR name[64];
+    HANDLE event;
+    DWORD result;
+
+    count_call();
+    if (channel < 0 || is_broken()) {
+        SetLastError(channel < 0 ? ERROR_INVALID_PARAMETER : ERROR_FILE_NOT_FOUND);
+        return FALSE;
+    }
+    StringCchPrintfW(name, ARRAYSIZE(name), FAKE_OFFER_EVENT L"%d", channel);
+    event = CreateEventW(NULL, TRUE, FALSE, name);
+    if (event == NULL)
+        return FALSE;
+    result = WaitForSingleObject(event, timeout);
+    CloseHandle(event);
+    if (result != WAIT_OBJECT_0) {
+        SetLastError(ERROR_SEM_TIMEOUT);
+        return FALSE;
+    }
+    StringCchPrintfW(info->device_path, ARRAYSIZE(info->device_path), FAKE_PIPE L"%d", channel);
+    return TRUE;
+}
+
+HANDLE WINAPI
+VmbusPipeClientOpenChannel(struct hvs_vmbuspipe_channel *info, DWORD flags)
+{
+    HANDLE pipe = CreateFileW(info->device_path, GENERIC_READ | GENERIC_WRITE, 0, NULL,
+                              OPEN_EXISTING, flags, NULL);
+    DWORD mode = PIPE_READMODE_MESSAGE;
+
+    /* A byte pipe refuses this mode, and does without. */
+    if (pipe != INVALID_HANDLE_VALUE)
+        SetNamedPipeHandleState(pipe, &mode, NULL, NULL);
+    return pipe;
+}

@@ -1,0 +1,16 @@
+/* What the fake vmbuspipe.dll and the simulated host of these tests agree upon.
+ *
+ * A channel is a named pipe of the host; it is offered while its event is set. The host resets the
+ * event before it closes the pipe. */
+#ifndef HVS_TESTS_WINE_FAKE_VMBUSPIPE_H
+#define HVS_TESTS_WINE_FAKE_VMBUSPIPE_H
+
+/* Both followed by the channel's number, 0 to 5. */
+#define FAKE_OFFER_EVENT L"Global\\hvs-fake-offer-"
+#define FAKE_PIPE        L"\\\\.\\pipe\\hvs-fake-"
+/* While this event exists and is set, waiting for channels fails at once, as without a driver. */
+#define FAKE_BROKEN_EVENT L"Global\\hvs-fake-broken"
+/* If this semaphore exists, every call to wait for a channel adds one. */
+#define FAKE_CALLS L"Global\\hvs-fake-calls"
+
+#endif

@@ -1,0 +1,1091 @@
+/* hvsession.exe as a service, on a simulated host: what must hold whatever happens.
+ *
+ *     test-service HVSESSION.EXE VMBUSPIPE.DLL GROUP
+ *
+ * Installs the service and a fake vmbuspipe.dll and removes both again: for Wine and machines that
+ * nobody else uses. */
+#include "fixture.h"
+#include "winhost.h"
+
+#include "fake-vmbuspipe.h"
+
+#include "windows/registry.h"
+#include "windows/service.h"
+#include "windows/status-pipe.h"
+
+#include "common/status.h"
+
+#include <limits.h>
+#include <process.h>
+#include <psapi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strsafe.h>
+#include <winternl.h>
+
+/* Of the RDP server, and its name for hvsession. */
+static uint16_t server_port;
+static WCHAR server_name[64];
+
+/* A Connection Request without RDP_NEG_REQ, and its confirm: nothing behind them is changed. */
+static const uint8_t bare_request[] = { 3, 0, 0, 11, 6, 0xe0, 0, 0, 0, 0, 0 };
+static const uint8_t bare_confirm[] = { 3, 0, 0, 11, 6, 0xd0, 0, 0, 0x12, 0x34, 0 };
+
+static void
+begin(void)
+{
+    host_start_control(ACCEPT);
+    start_service(server_name, L"10s");
+    wait_status("\"state\": \"ready\"");
+}
+
+static void
+finish(void)
+{
+    stop_in_time();
+    expect(L"uninstall", 0, "Removed");
+    host_stop_control();
+}
+
+/* ---- sessions ---- */
+
+/* A session on the channel, request and confirm delivered; returns the server's end. */
+static SOCKET
+open_session(unsigned channel, enum pipe_kind kind)
+{
+    uint8_t request[sizeof bare_request], confirm[sizeof bare_confirm];
+    SOCKET s;
+
+    host_connect(channel, kind);
+    if (!host_write(channel, bare_request, sizeof bare_request, LONG_TIME))
+        fail("writing the request");
+    s = server_accept(LONG_TIME);
+    if (!server_read_all(s, request, sizeof request) ||
+        memcmp(request, bare_request, sizeof request) != 0)
+        fail("the request did not arrive");
+    if (!server_write(s, bare_confirm, sizeof bare_confirm) ||
+        host_read(channel, confirm, sizeof confirm, LONG_TIME) != sizeof confirm ||
+        memcmp(confirm, bare_confirm, sizeof confirm) != 0)
+        fail("the confirm did not arrive");
+    return s;
+}
+
+/* Exactly length bytes, in however many messages. */
+static bool
+host_read_all(unsigned channel, void *bytes, size_t length)
+{
+    for (size_t done = 0; done < length;) {
+        int moved = host_read(channel, (char *)bytes + done, length - done, LONG_TIME);
+
+        if (moved <= 0)
+            return false;
+        done += (size_t)moved;
+    }
+    return true;
+}
+
+/* xorshift32: bytes that both ends of a stream can make. */
+struct stream {
+    uint32_t state;
+    uint64_t hash; /* FNV-1a of what was made or seen */
+};
+
+static void
+stream_init(struct stream *stream, uint32_t seed)
+{
+    stream->state = seed * 2654435761u + 1;
+    stream->hash = 14695981039346656037u;
+}
+
+static uint32_t
+stream_random(struct stream *stream)
+{
+    stream->state ^= stream->state << 13;
+    stream->state ^= stream->state >> 17;
+    stream->state ^= stream->state << 5;
+    return stream->state;
+}
+
+static void
+stream_hash(struct stream *stream, const uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        stream->hash = (stream->hash ^ bytes[i]) * 1099511628211u;
+}
+
+static void
+stream_fill(struct stream *stream, uint8_t *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (uint8_t)(stream_random(stream) >> 9);
+    stream_hash(stream, bytes, length);
+}
+
+/* One direction of one session. */
+struct flow {
+    unsigned channel;
+    SOCKET   server;
+    size_t   total, piece_max;
+    uint64_t sent_hash, received_hash;
+    size_t   arrived;
+    bool     sent;
+};
+
+static unsigned __stdcall
+host_sends(void *argument)
+{
+    struct flow *flow = argument;
+    uint8_t *bytes = malloc(flow->piece_max);
+    struct stream stream, sizes;
+
+    stream_init(&stream, flow->channel);
+    stream_init(&sizes, flow->channel + 100);
+    flow->sent = true;
+    for (size_t done = 0; done < flow->total && flow->sent;) {
+        size_t length = stream_random(&sizes) % flow->piece_max + 1;
+
+        length = min(length, flow->total - done);
+        stream_fill(&stream, bytes, length);
+        flow->sent = host_write(flow->channel, bytes, length, LONG_TIME);
+        done += length;
+    }
+    flow->sent_hash = stream.hash;
+    free(bytes);
+    return 0;
+}
+
+static unsigned __stdcall
+server_sends(void *argument)
+{
+    struct flow *flow = argument;
+    uint8_t *bytes = malloc(flow->piece_max);
+    struct stream stream, sizes;
+
+    stream_init(&stream, flow->channel + 50);
+    stream_init(&sizes, flow->channel + 150);
+    flow->sent = true;
+    for (size_t done = 0; done < flow->total && flow->sent;) {
+        size_t length = stream_random(&sizes) % flow->piece_max + 1;
+
+        length = min(length, flow->total - done);
+        stream_fill(&stream, bytes, length);
+        flow->sent = server_write(flow->server, bytes, length);
+        done += length;
+    }
+    flow->sent_hash = stream.hash;
+    free(bytes);
+    return 0;
+}
+
+static unsigned __stdcall
+server_receives(void *argument)
+{
+    struct flow *flow = argument;
+    uint8_t bytes[65536];
+    struct stream stream;
+    size_t done = 0;
+
+    stream_init(&stream, 0);
+    while (done < flow->total) {
+        int length = server_read(flow->server, bytes, sizeof bytes, LONG_TIME);
+
+        if (length <= 0)
+            break;
+        stream_hash(&stream, bytes, (size_t)length);
+        done += (size_t)length;
+    }
+    flow->arrived = done;
+    flow->received_hash = stream.hash;
+    return 0;
+}
+
+static unsigned __stdcall
+host_receives(void *argument)
+{
+    struct flow *flow = argument;
+    uint8_t bytes[65536];
+    struct stream stream;
+    size_t done = 0;
+
+    stream_init(&stream, 0);
+    while (done < flow->total) {
+        int length = host_read(flow->channel, bytes, sizeof bytes, LONG_TIME);
+
+        if (length <= 0)
+            break;
+        stream_hash(&stream, bytes, (size_t)length);
+        done += (size_t)length;
+    }
+    flow->arrived = done;
+    flow->received_hash = stream.hash;
+    return 0;
+}
+
+static HANDLE
+start_thread(unsigned(__stdcall *function)(void *), void *argument)
+{
+    HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, function, argument, 0, NULL);
+
+    if (thread == NULL)
+        fail("_beginthreadex");
+    return thread;
+}
+
+static void
+join(HANDLE thread)
+{
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
+}
+
+static void
+check_flow(const char *direction, const struct flow *flow)
+{
+    if (!flow->sent || flow->arrived != flow->total || flow->sent_hash != flow->received_hash)
+        fail("channel %u, %s: %s, %lu of %lu bytes arrived, hashes %s", flow->channel, direction,
+             flow->sent ? "all sent" : "not all sent", (unsigned long)flow->arrived,
+             (unsigned long)flow->total,
+             flow->sent_hash == flow->received_hash ? "equal" : "differ");
+}
+
+/* Random data both ways at the same time, in pieces of up to piece_max bytes. */
+static void
+exchange(const unsigned *numbers, const SOCKET *servers, unsigned count, size_t total,
+         size_t piece_max)
+{
+    struct flow to_server[5], to_host[5];
+    HANDLE threads[20];
+
+    for (unsigned i = 0; i < count; i++) {
+        to_server[i] = (struct flow) { .channel = numbers[i], .server = servers[i],
+                                       .total = total, .piece_max = piece_max };
+        to_host[i] = to_server[i];
+        threads[4 * i] = start_thread(host_sends, &to_server[i]);
+        threads[4 * i + 1] = start_thread(server_receives, &to_server[i]);
+        threads[4 * i + 2] = start_thread(server_sends, &to_host[i]);
+        threads[4 * i + 3] = start_thread(host_receives, &to_host[i]);
+    }
+    for (unsigned i = 0; i < 4 * count; i++)
+        join(threads[i]);
+    for (unsigned i = 0; i < count; i++) {
+        check_flow("host to server", &to_server[i]);
+        check_flow("server to host", &to_host[i]);
+    }
+}
+
+static void
+test_data(void)
+{
+    static const size_t pieces[] = { 1, 64, 1623, 16384, 60000 };
+    const unsigned one = 1;
+
+    begin();
+    for (unsigned kind = MESSAGES; kind <= BYTES; kind++) {
+        for (unsigned i = 0; i < ARRAYSIZE(pieces); i++) {
+            SOCKET s = open_session(one, (enum pipe_kind)kind);
+
+            exchange(&one, &s, 1, min(pieces[i] * 400, 4u << 20), pieces[i]);
+            host_rescind(one);
+            closesocket(s);
+        }
+    }
+    finish();
+}
+
+static void
+test_five(void)
+{
+    const unsigned numbers[] = { 1, 2, 3, 4, 5 };
+    SOCKET servers[5];
+
+    begin();
+    for (unsigned i = 0; i < 5; i++)
+        servers[i] = open_session(numbers[i], i % 2 == 0 ? MESSAGES : BYTES);
+    wait_status("\"sessions_total\": 5");
+    exchange(numbers, servers, 5, 2 << 20, 20000);
+    for (unsigned i = 0; i < 5; i++) {
+        host_rescind(numbers[i]);
+        closesocket(servers[i]);
+    }
+    wait_status("\"sessions\": []");
+    finish();
+}
+
+/* ---- resources ---- */
+
+/* SystemExtendedHandleInformation: all handles of the machine. */
+#define HANDLE_INFORMATION 64
+
+struct handle_entry {
+    void     *object;
+    ULONG_PTR process, handle;
+    ULONG     access;
+    USHORT    trace, type;
+    ULONG     attributes, reserved;
+};
+
+struct handle_table {
+    ULONG_PTR           count, reserved;
+    struct handle_entry entries[];
+};
+
+static unsigned
+count_handles(DWORD process)
+{
+    ULONG size = 16u << 20, used;
+    struct handle_table *table = malloc(size);
+    unsigned count = 0;
+
+    if (table == NULL || NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)HANDLE_INFORMATION,
+                                                  table, size, &used) != 0)
+        fail("listing handles");
+    for (ULONG_PTR i = 0; i < table->count; i++)
+        if (table->entries[i].process == process)
+            count++;
+    free(table);
+    return count;
+}
+
+static size_t
+count_memory(DWORD process)
+{
+    HANDLE handle = OpenProcess(PROCESS_QUERY_INFORMATION | PROCESS_VM_READ, FALSE, process);
+    PROCESS_MEMORY_COUNTERS counters = { .cb = sizeof counters };
+
+    if (handle == NULL || !GetProcessMemoryInfo(handle, &counters, sizeof counters))
+        fail("asking for the memory of the service");
+    CloseHandle(handle);
+    return counters.PagefileUsage;
+}
+
+/* Connect, a few bytes each way, disconnect. */
+static void
+cycle(unsigned i)
+{
+    unsigned channel = i % 5 + 1;
+    SOCKET s = open_session(channel, i % 2 == 0 ? MESSAGES : BYTES);
+    char bytes[64];
+
+    if (!server_write(s, "to the host", 11) || !host_read_all(channel, bytes, 11) ||
+        !host_write(channel, "to the server", 13, LONG_TIME) || !server_read_all(s, bytes, 13))
+        fail("cycle %u: nothing came", i);
+    host_rescind(channel);
+    if (server_read(s, bytes, sizeof bytes, LONG_TIME) != 0)
+        fail("cycle %u: the server was not told", i);
+    closesocket(s);
+}
+
+static void
+test_cycles(void)
+{
+    /* The fake library's waiting takes a handle for each of the five channels, now and then. */
+    enum { WARM_UP = 25, CYCLES = 500, FAKE_HANDLES = 5 };
+    DWORD process;
+    unsigned handles, handles_after;
+    size_t memory, grown;
+
+    begin();
+    process = service_process();
+    for (unsigned i = 0; i < WARM_UP; i++)
+        cycle(i);
+    wait_status("\"sessions\": []");
+    handles = count_handles(process);
+    memory = count_memory(process);
+    if (handles == 0)
+        fail("no handle is listed for the service");
+    for (unsigned i = 0; i < CYCLES; i++)
+        cycle(i);
+    wait_status("\"sessions\": []");
+    handles_after = count_handles(process);
+    if (handles_after > handles + FAKE_HANDLES)
+        fail("%u handles before, %u after %d sessions", handles, handles_after, CYCLES);
+    grown = count_memory(process);
+    grown = grown > memory ? grown - memory : 0;
+    printf("# %u handles before, %u after, memory grown by %lu KiB\n", handles, handles_after,
+           (unsigned long)(grown / 1024));
+    /* A session takes more than 100 KiB: even one in a hundred kept would be seen. */
+    if (grown > 400 * 1024)
+        fail("memory has grown by %lu bytes", (unsigned long)grown);
+    finish();
+}
+
+/* ---- stopping ---- */
+
+static void
+test_stop_waiting(void)
+{
+    /* Nothing offered; offered, and ready; a session that has said nothing. */
+    start_service(server_name, L"10s");
+    wait_status("\"not-offered\"");
+    stop_in_time();
+    host_start_control(ACCEPT);
+    expect(L"start", 0, "Started");
+    wait_status("\"state\": \"ready\"");
+    stop_in_time();
+    expect(L"start", 0, "Started");
+    host_connect(1, MESSAGES);
+    wait_status("\"state\": \"waiting\"");
+    finish();
+    host_rescind(1);
+}
+
+static volatile LONG keep_sending;
+
+static unsigned __stdcall
+send_endlessly(void *argument)
+{
+    static uint8_t bytes[16384];
+    SOCKET s = *(SOCKET *)argument;
+
+    while (keep_sending && server_write(s, bytes, sizeof bytes))
+        ;
+    return 0;
+}
+
+static void
+test_stop_transferring(void)
+{
+    uint8_t bytes[65536];
+    HANDLE sender;
+    SOCKET s;
+
+    begin();
+    s = open_session(2, MESSAGES);
+    keep_sending = TRUE;
+    sender = start_thread(send_endlessly, &s);
+    for (unsigned i = 0; i < 200; i++)
+        if (host_read(2, bytes, sizeof bytes, LONG_TIME) <= 0)
+            fail("the transfer broke off");
+    finish();
+    keep_sending = FALSE;
+    closesocket(s);
+    join(sender);
+    host_rescind(2);
+}
+
+/* Neither side takes anything any more: every buffer is full. */
+static void
+test_stop_hanging(void)
+{
+    static uint8_t bytes[16384];
+    HANDLE sender;
+    SOCKET s;
+
+    begin();
+    s = open_session(3, MESSAGES);
+    keep_sending = TRUE;
+    sender = start_thread(send_endlessly, &s);
+    while (host_write(3, bytes, sizeof bytes, 1000))
+        ;
+    wait_status("\"state\": \"active\"");
+    finish();
+    keep_sending = FALSE;
+    closesocket(s);
+    join(sender);
+    host_rescind(3);
+}
+
+/* Nobody listens: the relay tries again and again. */
+static void
+test_stop_connecting(void)
+{
+    begin();
+    server_stop();
+    host_connect(1, MESSAGES);
+    host_write(1, bare_request, sizeof bare_request, LONG_TIME);
+    wait_status("\"state\": \"connecting\"");
+    finish();
+    host_rescind(1);
+}
+
+/* ---- closing ---- */
+
+static void
+test_server_closes(void)
+{
+    static uint8_t sent[300000], received[300000];
+    struct stream stream;
+    SOCKET s;
+    int length;
+
+    begin();
+    for (unsigned kind = MESSAGES; kind <= BYTES; kind++) {
+        s = open_session(1, (enum pipe_kind)kind);
+        stream_init(&stream, 7);
+        stream_fill(&stream, sent, sizeof sent);
+        /* More than all buffers hold; it is read while it is written. */
+        for (size_t done = 0; done < sizeof sent; done += sizeof sent / 30) {
+            if (!server_write(s, sent + done, sizeof sent / 30))
+                fail("writing");
+            if (done + sizeof sent / 30 == sizeof sent)
+                closesocket(s);
+            if (!host_read_all(1, received + done, sizeof sent / 30))
+                fail("the stream broke off behind %lu bytes", (unsigned long)done);
+        }
+        if (memcmp(sent, received, sizeof sent) != 0)
+            fail("the bytes differ");
+        /* The end of the stream, as a message, then the end of the session. */
+        length = host_read(1, received, sizeof received, LONG_TIME);
+        if (kind == MESSAGES && length != 0)
+            fail("%d bytes, not the end of the stream", length);
+        if (length == 0)
+            length = host_read(1, received, sizeof received, LONG_TIME);
+        if (length != -1)
+            fail("the session goes on: %d", length);
+        host_rescind(1);
+        wait_status("\"reason\": \"server-closed\"");
+        wait_status("\"sessions\": []");
+    }
+    finish();
+}
+
+static void
+test_host_closes(void)
+{
+    static uint8_t sent[200000], received[200000];
+    struct stream stream;
+    SOCKET s;
+
+    begin();
+    for (unsigned kind = MESSAGES; kind <= BYTES; kind++) {
+        s = open_session(1, (enum pipe_kind)kind);
+        stream_init(&stream, 9);
+        stream_fill(&stream, sent, sizeof sent);
+        for (size_t done = 0; done < sizeof sent; done += 20000)
+            if (!host_write(1, sent + done, 20000, LONG_TIME))
+                fail("writing");
+        host_rescind(1);
+        if (!server_read_all(s, received, sizeof received) ||
+            memcmp(sent, received, sizeof sent) != 0)
+            fail("the server did not get all that the host had sent");
+        if (server_read(s, received, 1, LONG_TIME) != 0)
+            fail("the server was not told");
+        closesocket(s);
+        wait_status("\"reason\": \"host-rescinded\"");
+    }
+    finish();
+}
+
+/* The host ends its stream; what the server still says is delivered. */
+static void
+test_half_close(void)
+{
+    char bytes[64];
+    SOCKET s;
+
+    begin();
+    s = open_session(1, MESSAGES);
+    if (!host_write(1, "last words", 10, LONG_TIME) || !host_write(1, "", 0, LONG_TIME))
+        fail("writing");
+    if (!server_read_all(s, bytes, 10) || server_read(s, bytes, sizeof bytes, LONG_TIME) != 0)
+        fail("the server did not get the end of the stream");
+    if (!server_write(s, "an answer", 9) || !host_read_all(1, bytes, 9))
+        fail("nothing comes behind the end of the host's stream");
+    closesocket(s);
+    if (host_read(1, bytes, sizeof bytes, LONG_TIME) != 0 ||
+        host_read(1, bytes, sizeof bytes, LONG_TIME) != -1)
+        fail("the session did not end");
+    host_rescind(1);
+    wait_status("\"reason\": \"host-closed\"");
+    finish();
+}
+
+/* ---- negotiation ---- */
+
+static void
+test_mirror(void)
+{
+    static const uint8_t request[] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0,
+                                       1, 0, 8, 0,  11, 0,    0, 0 };
+    uint8_t bytes[64];
+    SOCKET s;
+
+    begin();
+    expect(L"config set NegotiationReply mirror", 0, "");
+    expect(L"stop", 0, "Stopped");
+    expect(L"start", 0, "Started");
+    host_connect(1, MESSAGES);
+    for (unsigned i = 0; i < sizeof request; i++)
+        if (!host_write(1, request + i, 1, LONG_TIME))
+            fail("writing");
+    s = server_accept(LONG_TIME);
+    if (!server_read_all(s, bytes, sizeof request) || bytes[15] != 0)
+        fail("requestedProtocols is not RDP");
+    if (!server_write(s, bare_confirm, sizeof bare_confirm))
+        fail("writing");
+    if (host_read(1, bytes, sizeof bytes, LONG_TIME) != 19 || bytes[11] != 2 || bytes[15] != 8)
+        fail("the confirm is not mirrored");
+    host_rescind(1);
+    closesocket(s);
+    wait_status("\"requested_protocols\": \"SSL|HYBRID|HYBRID_EX\"");
+    finish();
+}
+
+static void
+test_malformed(void)
+{
+    begin();
+    host_connect(1, BYTES);
+    host_write(1, "\x16\x03\x01", 3, LONG_TIME);
+    host_write(1, "GET / HTTP/1.0\r\n\r\n", 18, LONG_TIME);
+    wait_status("\"reason\": \"request-malformed\"");
+    host_rescind(1);
+    finish();
+}
+
+/* A name is resolved, and the next server is tried if one does not answer. */
+static void
+test_server_list(void)
+{
+    SOCKET s;
+
+    StringCchPrintfW(server_name, ARRAYSIZE(server_name), L"tcp:127.0.0.1:1,tcp:localhost:%u",
+                     server_port);
+    begin();
+    s = open_session(1, MESSAGES);
+    wait_status("\"server\": \"tcp:localhost:");
+    closesocket(s);
+    host_rescind(1);
+    finish();
+}
+
+static void
+test_server_late(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    uint8_t bytes[sizeof bare_request];
+    SOCKET late, s;
+
+    /* Nobody listens yet; a session waits for the server to start. */
+    begin();
+    server_stop();
+    host_connect(1, MESSAGES);
+    host_write(1, bare_request, sizeof bare_request, LONG_TIME);
+    wait_status("\"state\": \"connecting\"");
+    late = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(server_port);
+    if (bind(late, (struct sockaddr *)&address, sizeof address) != 0 || listen(late, 1) != 0)
+        fail("listening again: %d", WSAGetLastError());
+    s = accept(late, NULL, NULL);
+    if (s == INVALID_SOCKET || !server_read_all(s, bytes, sizeof bytes))
+        fail("the request did not arrive");
+    closesocket(late);
+    host_rescind(1);
+    wait_status("\"reason\": \"host-rescinded\"");
+    closesocket(s);
+    /* And one that gives up: its server does not come. The running service hears of the new time,
+     * if not before the first session then before the second. */
+    expect(L"config set ServerTimeout 500ms", 0, "");
+    for (unsigned i = 0;; i++) {
+        DWORD began = GetTickCount();
+
+        host_connect(1, MESSAGES);
+        host_write(1, bare_request, sizeof bare_request, LONG_TIME);
+        if (host_read(1, bytes, sizeof bytes, LONG_TIME) != -1)
+            fail("the session does not end");
+        host_rescind(1);
+        if (GetTickCount() - began < 5000)
+            break;
+        if (i > 0)
+            fail("the new setting is not used");
+    }
+    wait_status("\"reason\": \"server-unreachable\"");
+    finish();
+}
+
+/* ---- control channel ---- */
+
+static void
+test_version(void)
+{
+    host_start_control(REFUSE);
+    start_service(server_name, L"10s");
+    wait_status("\"problem\": \"refused\"");
+    host_set_policy(ACCEPT);
+    wait_status("\"state\": \"ready\"");
+    if (host_requests() < 2)
+        fail("only %u version requests", host_requests());
+    finish();
+}
+
+static void
+test_offer_renewed(void)
+{
+    SOCKET s;
+    char byte;
+
+    begin();
+    s = open_session(1, MESSAGES);
+    host_stop_control();
+    wait_status("\"state\": \"not-offered\"");
+    wait_status("\"reason\": \"control-lost\"");
+    if (server_read(s, &byte, 1, LONG_TIME) != 0)
+        fail("the server was not told");
+    closesocket(s);
+    host_rescind(1);
+    host_start_control(ACCEPT);
+    wait_status("\"state\": \"ready\"");
+    s = open_session(1, MESSAGES);
+    host_rescind(1);
+    closesocket(s);
+    finish();
+}
+
+/* Ready, and nobody connects: only the five data channels are asked for, once a second each. */
+static void
+test_idle(void)
+{
+    enum { SECONDS = 5 };
+    HANDLE calls;
+    LONG count;
+
+    begin();
+    calls = CreateSemaphoreW(NULL, 0, LONG_MAX, FAKE_CALLS);
+    Sleep(SECONDS * 1000);
+    if (!ReleaseSemaphore(calls, 1, &count))
+        fail("ReleaseSemaphore");
+    printf("# %ld calls in %d s\n", count, SECONDS);
+    if (count > 5 * (SECONDS + 1))
+        fail("%ld calls to wait for channels in %d s", count, SECONDS);
+    CloseHandle(calls);
+    finish();
+}
+
+static void
+test_driver_fails(void)
+{
+    HANDLE broken = CreateEventW(NULL, TRUE, TRUE, FAKE_BROKEN_EVENT);
+    HANDLE calls = CreateSemaphoreW(NULL, 0, LONG_MAX, FAKE_CALLS);
+    LONG count;
+
+    start_service(server_name, L"10s");
+    wait_status("integration services do not answer");
+    Sleep(3000);
+    if (!ReleaseSemaphore(calls, 1, &count))
+        fail("ReleaseSemaphore");
+    /* At the beginning, after 0.5 s, 1.5 s and 3.5 s. */
+    if (count < 2 || count > 5)
+        fail("%ld calls to wait for a channel that fail at once", count);
+    ResetEvent(broken);
+    host_start_control(ACCEPT);
+    wait_status("\"state\": \"ready\"");
+    CloseHandle(broken);
+    CloseHandle(calls);
+    finish();
+}
+
+static void
+test_no_library(void)
+{
+    remove_library();
+    expect(L"install", 0, "Installed");
+    expect(L"start", 1, "error 126");
+    expect(L"status", 3, "does not run");
+    expect(L"run", 1, "integration");
+    expect(L"uninstall", 0, "Removed");
+}
+
+/* ---- settings and status ---- */
+
+static void
+test_config(void)
+{
+    expect(L"config set Server tcp:h:1", 3, "not installed");
+    expect(L"install", 0, "Installed");
+    expect(L"CONFIG Get ServerTimeout", 0, "15 s");
+    expect(L"config set servertimeout 2min", 0, "");
+    expect(L"config get ServerTimeout", 0, "2 min");
+    expect(L"config list", 0, "ServerTimeout=2 min");
+    expect(L"config set ServerTimeout long", 2, "a duration is");
+    expect(L"config set Sever x", 2, "did you mean Server?");
+    expect(L"config unset ServerTimeout", 0, "");
+    expect(L"config get ServerTimeout", 0, "15 s");
+    expect(L"config frobnicate Server", 2, "config takes");
+    expect(L"uninstall", 0, "Removed");
+    expect(L"uninstall", 3, "not installed");
+}
+
+static void
+set_parameter(const WCHAR *name, DWORD type, const void *data, DWORD size)
+{
+    HKEY key;
+
+    if (RegCreateKeyExW(HKEY_LOCAL_MACHINE, HVS_REGISTRY_PARAMETERS, 0, NULL, 0,
+                        KEY_SET_VALUE | KEY_WOW64_64KEY, NULL, &key, NULL) != ERROR_SUCCESS ||
+        RegSetValueExW(key, name, 0, type, data, size) != ERROR_SUCCESS)
+        fail("setting %ls", name);
+    RegCloseKey(key);
+}
+
+/* What others may have written into the registry: numbers, strings without an end, rubbish. */
+static void
+test_registry(void)
+{
+    static const WCHAR unterminated[] = { L'4', L's' };
+    const DWORD seconds = 7;
+    struct hvs_settings settings;
+    char message[HVS_REGISTRY_MESSAGE_MAX];
+    struct hvs_text text;
+
+    expect(L"install", 0, "Installed");
+    hvs_text_init(&text, message, sizeof message);
+    set_parameter(L"ServerTimeout", REG_DWORD, &seconds, sizeof seconds);
+    if (hvs_registry_load(&settings, &text) != ERROR_SUCCESS || settings.server_timeout != 7000)
+        fail("REG_DWORD: %s", message);
+    set_parameter(L"ServerTimeout", REG_SZ, unterminated, sizeof unterminated);
+    if (hvs_registry_load(&settings, &text) != ERROR_SUCCESS || settings.server_timeout != 4000)
+        fail("an unterminated string: %s", message);
+    set_parameter(L"ServerTimeout", REG_BINARY, "x", 1);
+    if (hvs_registry_load(&settings, &text) != ERROR_INVALID_DATA ||
+        settings.server_timeout != 4000 || strstr(message, "REG_SZ") == NULL)
+        fail("REG_BINARY: %s", message);
+    /* A service with settings that cannot be does not start. */
+    expect(L"start", 1, "");
+    expect(L"config unset ServerTimeout", 0, "");
+    expect(L"start", 0, "Started");
+    stop_in_time();
+    expect(L"uninstall", 0, "Removed");
+}
+
+static void
+test_status_pipe(void)
+{
+    char bytes[1024];
+    struct hvs_text answer;
+    HANDLE silent[HVS_STATUS_PIPE_HANDLES];
+    SOCKET s;
+
+    begin();
+    hvs_text_init(&answer, bytes, sizeof bytes);
+    if (hvs_status_pipe_ask("rm -rf", &answer) != ERROR_SUCCESS ||
+        strncmp(bytes, "error: ", 7) != 0)
+        fail("an unknown request: %s", bytes);
+    /* Clients that say nothing hold no one up for long. */
+    for (unsigned i = 0; i < ARRAYSIZE(silent); i++) {
+        WaitNamedPipeW(HVS_STATUS_PIPE_NAME, LONG_TIME);
+        silent[i] = CreateFileW(HVS_STATUS_PIPE_NAME, GENERIC_READ | FILE_WRITE_DATA, 0, NULL,
+                                OPEN_EXISTING, 0, NULL);
+        if (silent[i] == INVALID_HANDLE_VALUE)
+            fail("opening the status pipe");
+    }
+    wait_status("\"state\": \"ready\"");
+    for (unsigned i = 0; i < ARRAYSIZE(silent); i++)
+        CloseHandle(silent[i]);
+    expect(L"status", 0, "eady");
+    expect(L"status --json", 0, "\"schema\": 1");
+    expect(L"disconnect 77", 1, "no such session");
+    expect(L"disconnect x", 1, "takes the number");
+    s = open_session(4, MESSAGES);
+    wait_status("\"id\": 1,");
+    expect(L"disconnect 1", 0, "");
+    if (server_read(s, bytes, 1, LONG_TIME) != 0)
+        fail("the session goes on");
+    closesocket(s);
+    wait_status("\"reason\": \"disconnected\"");
+    host_rescind(4);
+    finish();
+    expect(L"status", 3, "not installed");
+}
+
+static void
+test_cli(void)
+{
+    expect(L"help", 0, "usage: hvsession");
+    expect(L"/?", 0, "usage: hvsession");
+    expect(L"--help", 0, "usage: hvsession");
+    expect(L"STATUS /?", 0, "usage: hvsession");
+    expect(L"", 2, "usage: hvsession");
+    expect(L"Version", 0, HVS_VERSION);
+    expect(L"--version", 0, HVS_VERSION);
+    expect(L"frobnicate", 2, "no such command");
+    expect(L"install now", 2, "takes no arguments");
+    expect(L"run --log-level loud", 2, "log level");
+    expect(L"service", 2, "hvsession run");
+    expect(L"status", 3, "not installed");
+    expect(L"start", 3, "not installed");
+}
+
+/* In a console, without an installed service. Wine has no console events without a terminal, so
+ * Ctrl+C is not tried. */
+static void
+test_run(void)
+{
+    static char text[16384];
+    HANDLE read_end, process;
+
+    host_start_control(ACCEPT);
+    process = start_program(L"run --log-level info", &read_end);
+    wait_status("\"state\": \"ready\"");
+    expect(L"run", 1, "hvsession runs already");
+    TerminateProcess(process, 0);
+    read_output(read_end, text, sizeof text);
+    if (strstr(text, "notice") == NULL || strstr(text, "ready: the host supports") == NULL)
+        fail("its log: %s", text);
+    CloseHandle(process);
+    CloseHandle(read_end);
+    host_stop_control();
+}
+
+/* ---- installing ---- */
+
+/* Names and values of a key and all below it, as one number. */
+static uint64_t
+hash_key(HKEY parent, const WCHAR *name)
+{
+    static BYTE data[65536];
+    struct stream stream;
+    WCHAR child[256];
+    HKEY key;
+
+    stream_init(&stream, 0);
+    stream_hash(&stream, (const uint8_t *)name, wcslen(name) * sizeof *name);
+    if (RegOpenKeyExW(parent, name, 0, KEY_READ | KEY_WOW64_64KEY, &key) != ERROR_SUCCESS)
+        return stream.hash;
+    for (DWORD i = 0;; i++) {
+        DWORD length = ARRAYSIZE(child), size = sizeof data, type;
+
+        if (RegEnumValueW(key, i, child, &length, NULL, &type, data, &size) != ERROR_SUCCESS)
+            break;
+        stream_hash(&stream, (const uint8_t *)child, length * sizeof *child);
+        stream_hash(&stream, data, size);
+    }
+    for (DWORD i = 0;; i++) {
+        DWORD length = ARRAYSIZE(child);
+        uint64_t below;
+
+        if (RegEnumKeyExW(key, i, child, &length, NULL, NULL, NULL, NULL) != ERROR_SUCCESS)
+            break;
+        below = hash_key(key, child);
+        stream_hash(&stream, (const uint8_t *)&below, sizeof below);
+    }
+    RegCloseKey(key);
+    return stream.hash;
+}
+
+static void
+check_service_configuration(void)
+{
+    static struct {
+        QUERY_SERVICE_CONFIGW configuration;
+        BYTE                  strings[8192];
+    } record;
+    static struct {
+        SERVICE_FAILURE_ACTIONSW failure;
+        BYTE                     actions[8192];
+    } recovery;
+    SC_HANDLE opened = open_service();
+    DWORD size;
+
+    if (!QueryServiceConfigW(opened, &record.configuration, sizeof record, &size))
+        fail("QueryServiceConfig");
+    if (record.configuration.lpBinaryPathName[0] != L'"' ||
+        wcsstr(record.configuration.lpBinaryPathName, L".exe\" service") == NULL)
+        fail("the path is not quoted: %ls", record.configuration.lpBinaryPathName);
+    if (record.configuration.dwStartType != SERVICE_AUTO_START)
+        fail("start type %lu", record.configuration.dwStartType);
+    if (!QueryServiceConfig2W(opened, SERVICE_CONFIG_FAILURE_ACTIONS, (BYTE *)&recovery,
+                              sizeof recovery, &size))
+        printf("# failure actions cannot be asked for here (error %lu)\n", GetLastError());
+    else if (recovery.failure.cActions != 3 ||
+             recovery.failure.lpsaActions[0].Type != SC_ACTION_RESTART ||
+             recovery.failure.lpsaActions[2].Delay != 60000)
+        fail("failure actions are not as they should be");
+    CloseServiceHandle(opened);
+}
+
+static void
+test_install(void)
+{
+    static const WCHAR services[] = L"SYSTEM\\CurrentControlSet\\Services";
+    uint64_t before = hash_key(HKEY_LOCAL_MACHINE, services);
+
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t installed;
+
+        expect(L"install", 0, "Installed");
+        expect(L"install", 0, "Installed");
+        installed = hash_key(HKEY_LOCAL_MACHINE, services);
+        if (installed == before)
+            fail("installing left no trace");
+        expect(L"config set ServerTimeout 3s", 0, "");
+        expect(L"config unset ServerTimeout", 0, "");
+        if (hash_key(HKEY_LOCAL_MACHINE, services) != installed)
+            fail("a setting that was taken back left a trace");
+        check_service_configuration();
+        expect(L"config set LogLevel debug", 0, "");
+        expect(L"start", 0, "Started");
+        expect(L"start", 0, "Started");
+        if (i == 0)
+            stop_in_time();
+        expect(L"uninstall", 0, "Removed");
+        if (hash_key(HKEY_LOCAL_MACHINE, services) != before)
+            fail("the registry is not as it was before");
+    }
+}
+
+/* ---- all of them ---- */
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} tests[] = {
+    { "cli", test_cli },
+    { "run", test_run },
+    { "install", test_install },
+    { "config", test_config },
+    { "registry", test_registry },
+    { "status-pipe", test_status_pipe },
+    { "data", test_data },
+    { "five", test_five },
+    { "cycles", test_cycles },
+    { "stop/waiting", test_stop_waiting },
+    { "stop/connecting", test_stop_connecting },
+    { "stop/transferring", test_stop_transferring },
+    { "stop/hanging", test_stop_hanging },
+    { "closing/server", test_server_closes },
+    { "closing/host", test_host_closes },
+    { "closing/half", test_half_close },
+    { "negotiation/mirror", test_mirror },
+    { "negotiation/malformed", test_malformed },
+    { "server/list", test_server_list },
+    { "server/late", test_server_late },
+    { "version", test_version },
+    { "offer-renewed", test_offer_renewed },
+    { "idle", test_idle },
+    { "driver-fails", test_driver_fails },
+    { "no-library", test_no_library },
+};
+
+int
+main(int count, char **arguments)
+{
+    bool found = false;
+
+    if (count != 4) {
+        puts("usage: test-service HVSESSION.EXE VMBUSPIPE.DLL GROUP");
+        return 2;
+    }
+    for (size_t i = 0; i < ARRAYSIZE(tests); i++) {
+        size_t length = strlen(arguments[3]);
+
+        if (strncmp(tests[i].name, arguments[3], length) != 0 ||
+            (tests[i].name[length] != '\0' && tests[i].name[length] != '/'))
+            continue;
+        found = true;
+        set_up(arguments[1], arguments[2]);
+        server_port = server_start();
+        StringCchPrintfW(server_name, ARRAYSIZE(server_name), L"tcp:127.0.0.1:%u", server_port);
+        printf("# %s\n", tests[i].name);
+        fflush(stdout);
+        tests[i].run();
+        server_stop();
+        if (strcmp(tests[i].name, "no-library") != 0)
+            remove_library();
+        printf("ok %s\n", tests[i].name);
+    }
+    if (!found)
+        fail("no such group: %s", arguments[3]);
+    return 0;
+}

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Runs a Windows program under Wine, in a prefix made for these tests.
+#
+#   tests/wine/wine.sh x86|x64 PROGRAM [ARGUMENT...]
+#   tests/wine/wine.sh x86|x64 --prepare     only makes what is needed
+#   tests/wine/wine.sh --can x86|x64         exit status 0: it could run such programs
+#
+# x64 runs in this system's Wine. So does x86, if that Wine has its 32-bit part (package wine32);
+# else it runs in a small Debian root of its own that has, since i386 packages often cannot be
+# installed beside newer amd64 ones. That root takes root rights, and some minutes once.
+# Prefixes and root are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession/wine. Two runs of one bitness
+# wait for each other.
+set -euo pipefail
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/hvsession/wine
+root=$cache/root
+release=bookworm
+
+fail() {
+    echo "wine.sh: $*" >&2
+    exit 1
+}
+
+has_wine32() {
+    [ -e /usr/lib/wine/wine ] || [ -e /usr/lib/i386-linux-gnu/wine/i386-unix/ntdll.so ]
+}
+
+can_run() { # BITNESS
+    command -v wine > /dev/null || return 1
+    case $1 in
+    x64) return 0 ;;
+    x86) has_wine32 || { [ "$(id -u)" -eq 0 ] && command -v mmdebstrap unshare > /dev/null; } ;;
+    *) return 1 ;;
+    esac
+}
+
+# Where this system's packages of the release come from: its own main archive, without the security
+# one, whose i386 half is what often does not fit.
+archive() {
+    apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' \
+        | awk -v release="$release" '$2 == release && $3 == "main" { print $1; exit }'
+}
+
+make_root() {
+    [ ! -e "$root/.complete" ] || return 0
+    local uri
+    uri=$(archive)
+    [ -n "$uri" ] || uri=default
+    rm -rf "$root"
+    mkdir -p "$cache"
+    echo "wine.sh: making a root with a 32-bit Wine, once" >&2
+    local source=("deb $uri $release main")
+    [ "$uri" != default ] || source=()
+    mmdebstrap --quiet --mode=root --variant=minbase --architectures=amd64,i386 \
+        --include=wine,wine32:i386,wine64 "$release" "$root" "${source[@]}" >&2
+    echo "127.0.0.1 localhost" > "$root/etc/hosts"
+    touch "$root/.complete"
+}
+
+# Runs a command in the root, with this system's files where the tests look for them.
+in_root() {
+    exec 8>&- # the lock is the caller's, not the Wine server's
+    # shellcheck disable=SC2016
+    exec unshare --mount --propagation private bash -c '
+        set -e
+        root=$1; cache=$2; tree=$3; shift 3
+        for directory in /dev /proc /tmp "$cache" "$tree"; do
+            mkdir -p "$root$directory"
+            mount --rbind "$directory" "$root$directory"
+        done
+        exec chroot "$root" bash -c "cd \"\$1\" 2> /dev/null || true; shift; exec \"\$@\"" \
+            in-root "$PWD" "$@"' in-root "$root" "$cache" "$tree" "$@"
+}
+
+plain() {
+    exec 8>&-
+    exec "$@"
+}
+
+if [ "${1:-}" = --can ]; then
+    can_run "${2:?}" && exit 0
+    exit 1
+fi
+bitness=${1:?} program=${2:?}
+shift 2
+can_run "$bitness" || fail "cannot run $bitness programs; see $0"
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+run=plain
+if [ "$bitness" = x86 ] && ! has_wine32; then
+    run=in_root
+fi
+
+mkdir -p "$cache"
+exec 8> "$cache/$bitness.lock"
+flock 8
+[ "$run" = plain ] || make_root
+export WINEPREFIX=$cache/prefix-$bitness WINEDEBUG=${WINEDEBUG:--all}
+# No menus, no browser, no .NET: nothing asks and nothing is downloaded.
+export WINEDLLOVERRIDES="winemenubuilder.exe,mscoree,mshtml="
+if [ ! -e "$WINEPREFIX/.complete" ]; then
+    rm -rf "$WINEPREFIX"
+    mkdir -p "$WINEPREFIX"
+    ("$run" wineboot --init) > "$cache/wineboot-$bitness.log" 2>&1 \
+        || fail "wineboot failed, see $cache/wineboot-$bitness.log"
+    ("$run" wineserver --wait) || true
+    touch "$WINEPREFIX/.complete"
+fi
+[ "$program" != --prepare ] || exit 0
+
+# Ends whatever runs in the prefix: services outlive the program that started them.
+end_all() {
+    ("$run" wineserver --kill) > /dev/null 2>&1 || true
+    ("$run" wineserver --wait) > /dev/null 2>&1 || true
+}
+
+end_all
+trap end_all EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+status=0
+("$run" wine "$program" "$@") <&0 &
+wait $! || status=$?
+exit "$status"

@@ -1,0 +1,29 @@
+/* The service's work: control channel, sessions, settings and status pipe, in one loop over
+ * WaitForMultipleObjects. It knows nothing of the service manager: windows/service.c runs it as a
+ * service, windows/cli.c in a console. */
+#ifndef HVS_WINDOWS_DAEMON_H
+#define HVS_WINDOWS_DAEMON_H
+
+#include "common/settings.h"
+
+#include <windows.h>
+
+/* All sessions have ended by then, in milliseconds, if the driver does what it should. */
+#define HVS_DAEMON_STOP_TIMEOUT 1500u
+
+struct hvs_daemon;
+
+/* Loads the settings and vmbuspipe.dll, makes the status pipe, and begins to watch for channels:
+ * when it comes back, everything works that is this machine's business. log_level, if not NULL,
+ * overrides the settings. On an error problem gets a sentence that says what to do. */
+DWORD hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_text *problem);
+/* Runs until hvs_daemon_stop(), ends all sessions and stops waiting for channels. */
+void hvs_daemon_run(struct hvs_daemon *daemon);
+/* Any thread, and a handler. */
+void hvs_daemon_stop(struct hvs_daemon *daemon);
+/* The machine has slept, what the host knows may be old. Any thread, and a handler. */
+void hvs_daemon_renegotiate(struct hvs_daemon *daemon);
+/* NULL is fine. */
+void hvs_daemon_free(struct hvs_daemon *daemon);
+
+#endif

@@ -1,0 +1,405 @@
+#include "service.h"
+
+#include "daemon.h"
+#include "log.h"
+#include "registry.h"
+
+#include <string.h>
+#include <strsafe.h>
+
+#define DISPLAY_NAME L"Hyper-V Enhanced Session (hvsession)"
+#define DESCRIPTION                                                                              \
+    L"Gives this virtual machine Enhanced Session: relays connections of the Hyper-V host to "   \
+    L"Remote Desktop, without a network."
+#define EVENT_SOURCE L"SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\HvSession"
+
+/* How long the SCM is told to wait for a step, and how long we wait for it, in milliseconds. */
+#define STEP_HINT     5000u
+#define CHANGE_LIMIT  30000u
+#define CHANGE_LOOKED 50u
+
+/* Of the system's definitions for Vista and later; XP refuses the calls with ERROR_INVALID_LEVEL,
+ * and does without. */
+#define CONFIG_SERVICE_SID_INFO         5u
+#define CONFIG_REQUIRED_PRIVILEGES_INFO 6u
+#define SID_TYPE_UNRESTRICTED           1u
+
+/* ---- running as a service ---- */
+
+/* ServiceMain has no argument of ours, and a process has one service. */
+static struct {
+    SERVICE_STATUS_HANDLE handle;
+    SERVICE_STATUS        status;
+    struct hvs_daemon    *daemon;
+    CRITICAL_SECTION      lock; /* the status: main and the handler report */
+} service;
+
+static void
+report(DWORD state, DWORD error)
+{
+    SERVICE_STATUS *status = &service.status;
+    bool pending = state == SERVICE_START_PENDING || state == SERVICE_STOP_PENDING;
+
+    EnterCriticalSection(&service.lock);
+    status->dwServiceType = SERVICE_WIN32_OWN_PROCESS;
+    status->dwCheckPoint = !pending                              ? 0
+                           : status->dwCurrentState == state ? status->dwCheckPoint + 1
+                                                             : 1;
+    status->dwCurrentState = state;
+    status->dwWin32ExitCode = error;
+    status->dwWaitHint = pending ? STEP_HINT : 0;
+    status->dwControlsAccepted =
+        state == SERVICE_RUNNING
+            ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_POWEREVENT
+            : 0;
+    if (!SetServiceStatus(service.handle, status))
+        hvs_log_failure(HVS_LOG_WARNING, GetLastError(), "telling the service manager");
+    LeaveCriticalSection(&service.lock);
+}
+
+static DWORD WINAPI
+handle_control(DWORD control, DWORD event, void *data, void *context)
+{
+    (void)data;
+    (void)context;
+    switch (control) {
+    case SERVICE_CONTROL_STOP:
+    case SERVICE_CONTROL_SHUTDOWN:
+        report(SERVICE_STOP_PENDING, NO_ERROR);
+        hvs_daemon_stop(service.daemon);
+        return NO_ERROR;
+    case SERVICE_CONTROL_POWEREVENT:
+        if (event == PBT_APMRESUMEAUTOMATIC || event == PBT_APMRESUMECRITICAL)
+            hvs_daemon_renegotiate(service.daemon);
+        return NO_ERROR;
+    case SERVICE_CONTROL_INTERROGATE:
+        return NO_ERROR;
+    default:
+        return ERROR_CALL_NOT_IMPLEMENTED;
+    }
+}
+
+static void WINAPI
+run_service(DWORD count, WCHAR **arguments)
+{
+    char problem[HVS_REGISTRY_MESSAGE_MAX];
+    struct hvs_text text;
+    DWORD error;
+
+    (void)count;
+    (void)arguments;
+    InitializeCriticalSection(&service.lock);
+    hvs_log_to_events();
+    service.handle = RegisterServiceCtrlHandlerExW(HVS_SERVICE_NAME, handle_control, NULL);
+    if (service.handle == NULL) {
+        hvs_log_failure(HVS_LOG_ERROR, GetLastError(), "registering with the service manager");
+        return;
+    }
+    report(SERVICE_START_PENDING, NO_ERROR);
+    hvs_text_init(&text, problem, sizeof problem);
+    error = hvs_daemon_new(NULL, &service.daemon, &text);
+    if (error != ERROR_SUCCESS) {
+        hvs_log(HVS_LOG_ERROR, "cannot start: %s", problem);
+        report(SERVICE_STOPPED, error);
+        return;
+    }
+    report(SERVICE_RUNNING, NO_ERROR);
+    hvs_daemon_run(service.daemon);
+    report(SERVICE_STOP_PENDING, NO_ERROR);
+    hvs_daemon_free(service.daemon);
+    report(SERVICE_STOPPED, NO_ERROR);
+}
+
+DWORD
+hvs_service_run(void)
+{
+    WCHAR name[] = HVS_SERVICE_NAME;
+    const SERVICE_TABLE_ENTRYW table[] = { { name, run_service }, { NULL, NULL } };
+
+    return StartServiceCtrlDispatcherW(table) ? ERROR_SUCCESS : GetLastError();
+}
+
+/* ---- the service manager's records ---- */
+
+/* On ERROR_SUCCESS *opened is the caller's to close. */
+static DWORD
+open_service(DWORD access, SC_HANDLE *opened)
+{
+    SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+    DWORD error = ERROR_SUCCESS;
+
+    *opened = NULL;
+    if (manager == NULL)
+        return GetLastError();
+    *opened = OpenServiceW(manager, HVS_SERVICE_NAME, access);
+    if (*opened == NULL)
+        error = GetLastError();
+    CloseServiceHandle(manager);
+    return error;
+}
+
+/* Quoted: a blank in the path would let another program be started in its place. */
+static DWORD
+make_command(WCHAR *command, size_t size)
+{
+    WCHAR path[MAX_PATH];
+    DWORD length = GetModuleFileNameW(NULL, path, ARRAYSIZE(path));
+
+    if (length == 0)
+        return GetLastError();
+    if (length == ARRAYSIZE(path) ||
+        FAILED(StringCchPrintfW(command, size, L"\"%s\" service", path)))
+        return ERROR_FILENAME_EXCED_RANGE;
+    return ERROR_SUCCESS;
+}
+
+static DWORD
+set_recovery(SC_HANDLE opened)
+{
+    SC_ACTION actions[] = {
+        { SC_ACTION_RESTART, 5000 },
+        { SC_ACTION_RESTART, 30000 },
+        { SC_ACTION_RESTART, 60000 },
+    };
+    SERVICE_FAILURE_ACTIONSW failure = {
+        .dwResetPeriod = 86400, /* seconds */
+        .cActions = ARRAYSIZE(actions),
+        .lpsaActions = actions,
+    };
+
+    return ChangeServiceConfig2W(opened, SERVICE_CONFIG_FAILURE_ACTIONS, &failure)
+               ? ERROR_SUCCESS
+               : GetLastError();
+}
+
+/* A SID of its own for access lists, and no privilege that it does not need. */
+static DWORD
+confine(SC_HANDLE opened)
+{
+    DWORD sid_type = SID_TYPE_UNRESTRICTED;
+    WCHAR privileges[] = L"SeChangeNotifyPrivilege\0SeImpersonatePrivilege\0";
+    WCHAR *required = privileges;
+
+    if (ChangeServiceConfig2W(opened, CONFIG_SERVICE_SID_INFO, &sid_type) &&
+        ChangeServiceConfig2W(opened, CONFIG_REQUIRED_PRIVILEGES_INFO, &required))
+        return ERROR_SUCCESS;
+    return GetLastError() == ERROR_INVALID_LEVEL ? ERROR_SUCCESS : GetLastError();
+}
+
+static DWORD
+configure(SC_HANDLE opened)
+{
+    WCHAR text[] = DESCRIPTION;
+    SERVICE_DESCRIPTIONW description = { text };
+    DWORD error;
+
+    if (!ChangeServiceConfig2W(opened, SERVICE_CONFIG_DESCRIPTION, &description))
+        return GetLastError();
+    error = set_recovery(opened);
+    return error == ERROR_SUCCESS ? confine(opened) : error;
+}
+
+static DWORD
+create_or_update(SC_HANDLE manager)
+{
+    WCHAR command[MAX_PATH + 16];
+    SC_HANDLE opened;
+    DWORD error = make_command(command, ARRAYSIZE(command));
+
+    if (error != ERROR_SUCCESS)
+        return error;
+    opened = CreateServiceW(manager, HVS_SERVICE_NAME, DISPLAY_NAME, SERVICE_ALL_ACCESS,
+                            SERVICE_WIN32_OWN_PROCESS, SERVICE_AUTO_START, SERVICE_ERROR_NORMAL,
+                            command, NULL, NULL, NULL, NULL, NULL);
+    if (opened == NULL && GetLastError() == ERROR_SERVICE_EXISTS) {
+        opened = OpenServiceW(manager, HVS_SERVICE_NAME, SERVICE_ALL_ACCESS);
+        if (opened != NULL &&
+            !ChangeServiceConfigW(opened, SERVICE_WIN32_OWN_PROCESS, SERVICE_AUTO_START,
+                                  SERVICE_ERROR_NORMAL, command, NULL, NULL, NULL, NULL, NULL,
+                                  DISPLAY_NAME)) {
+            error = GetLastError();
+            CloseServiceHandle(opened);
+            return error;
+        }
+    }
+    if (opened == NULL)
+        return GetLastError();
+    error = configure(opened);
+    CloseServiceHandle(opened);
+    return error;
+}
+
+/* ---- the event log ---- */
+
+static DWORD
+set_event_source(HKEY key)
+{
+    const DWORD types = EVENTLOG_ERROR_TYPE | EVENTLOG_WARNING_TYPE | EVENTLOG_INFORMATION_TYPE;
+    WCHAR path[MAX_PATH];
+    DWORD length = GetModuleFileNameW(NULL, path, ARRAYSIZE(path));
+    DWORD error;
+
+    if (length == 0 || length == ARRAYSIZE(path))
+        return ERROR_FILENAME_EXCED_RANGE;
+    error = (DWORD)RegSetValueExW(key, L"EventMessageFile", 0, REG_EXPAND_SZ, (const BYTE *)path,
+                                  (DWORD)((length + 1) * sizeof(WCHAR)));
+    if (error != ERROR_SUCCESS)
+        return error;
+    return (DWORD)RegSetValueExW(key, L"TypesSupported", 0, REG_DWORD, (const BYTE *)&types,
+                                 sizeof types);
+}
+
+static DWORD
+add_event_source(void)
+{
+    HKEY key;
+    DWORD error = (DWORD)RegCreateKeyExW(HKEY_LOCAL_MACHINE, EVENT_SOURCE, 0, NULL, 0,
+                                         KEY_SET_VALUE | KEY_WOW64_64KEY, NULL, &key, NULL);
+
+    if (error != ERROR_SUCCESS)
+        return error;
+    error = set_event_source(key);
+    RegCloseKey(key);
+    return error;
+}
+
+/* The key below Application is ours alone. SYSTEM is not redirected, so RegDeleteKey will do. */
+static DWORD
+remove_event_source(void)
+{
+    DWORD error = (DWORD)RegDeleteKeyW(HKEY_LOCAL_MACHINE, EVENT_SOURCE);
+
+    return error == ERROR_FILE_NOT_FOUND ? ERROR_SUCCESS : error;
+}
+
+/* ---- installing, starting, stopping ---- */
+
+DWORD
+hvs_service_install(void)
+{
+    SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT | SC_MANAGER_CREATE_SERVICE);
+    DWORD error;
+
+    if (manager == NULL)
+        return GetLastError();
+    error = create_or_update(manager);
+    CloseServiceHandle(manager);
+    return error == ERROR_SUCCESS ? add_event_source() : error;
+}
+
+/* Waits while the service is in a pending state. XP has no notification for this, so it is asked,
+ * as Windows' own tools do. */
+static DWORD
+wait_for_state(SC_HANDLE opened, DWORD pending, SERVICE_STATUS *status)
+{
+    DWORD began = GetTickCount();
+
+    while (QueryServiceStatus(opened, status)) {
+        if (status->dwCurrentState != pending)
+            return ERROR_SUCCESS;
+        if (GetTickCount() - began > CHANGE_LIMIT)
+            return ERROR_SERVICE_REQUEST_TIMEOUT;
+        Sleep(CHANGE_LOOKED);
+    }
+    return GetLastError();
+}
+
+static DWORD
+start_and_wait(SC_HANDLE opened)
+{
+    SERVICE_STATUS status;
+    DWORD error;
+
+    if (!StartServiceW(opened, 0, NULL))
+        return GetLastError() == ERROR_SERVICE_ALREADY_RUNNING ? ERROR_SUCCESS : GetLastError();
+    error = wait_for_state(opened, SERVICE_START_PENDING, &status);
+    if (error != ERROR_SUCCESS || status.dwCurrentState == SERVICE_RUNNING)
+        return error;
+    return status.dwWin32ExitCode != NO_ERROR ? status.dwWin32ExitCode : ERROR_SERVICE_NOT_ACTIVE;
+}
+
+static DWORD
+stop_and_wait(SC_HANDLE opened)
+{
+    SERVICE_STATUS status;
+    DWORD error;
+
+    if (!ControlService(opened, SERVICE_CONTROL_STOP, &status)) {
+        error = GetLastError();
+        if (error == ERROR_SERVICE_NOT_ACTIVE)
+            return ERROR_SUCCESS;
+        /* It may be stopping already. */
+        if (error != ERROR_SERVICE_CANNOT_ACCEPT_CTRL)
+            return error;
+    }
+    error = wait_for_state(opened, SERVICE_STOP_PENDING, &status);
+    if (error == ERROR_SUCCESS && status.dwCurrentState == SERVICE_RUNNING)
+        error = wait_for_state(opened, SERVICE_RUNNING, &status);
+    if (error == ERROR_SUCCESS && status.dwCurrentState == SERVICE_STOP_PENDING)
+        error = wait_for_state(opened, SERVICE_STOP_PENDING, &status);
+    return error;
+}
+
+DWORD
+hvs_service_uninstall(void)
+{
+    SC_HANDLE opened;
+    DWORD error = open_service(SERVICE_QUERY_STATUS | SERVICE_STOP | DELETE, &opened);
+
+    if (error == ERROR_SERVICE_DOES_NOT_EXIST) {
+        /* What half an installation may have left. */
+        DWORD source_error = remove_event_source();
+
+        return source_error != ERROR_SUCCESS ? source_error : error;
+    }
+    if (error != ERROR_SUCCESS)
+        return error;
+    error = stop_and_wait(opened);
+    if (error == ERROR_SUCCESS && !DeleteService(opened))
+        error = GetLastError();
+    CloseServiceHandle(opened);
+    return error == ERROR_SUCCESS ? remove_event_source() : error;
+}
+
+DWORD
+hvs_service_start(void)
+{
+    SC_HANDLE opened;
+    DWORD error = open_service(SERVICE_START | SERVICE_QUERY_STATUS, &opened);
+
+    if (error != ERROR_SUCCESS)
+        return error;
+    error = start_and_wait(opened);
+    CloseServiceHandle(opened);
+    return error;
+}
+
+DWORD
+hvs_service_stop(void)
+{
+    SC_HANDLE opened;
+    DWORD error = open_service(SERVICE_STOP | SERVICE_QUERY_STATUS, &opened);
+
+    if (error != ERROR_SUCCESS)
+        return error;
+    error = stop_and_wait(opened);
+    CloseServiceHandle(opened);
+    return error;
+}
+
+DWORD
+hvs_service_state(DWORD *state)
+{
+    SERVICE_STATUS status;
+    SC_HANDLE opened;
+    DWORD error = open_service(SERVICE_QUERY_STATUS, &opened);
+
+    if (error != ERROR_SUCCESS)
+        return error;
+    if (QueryServiceStatus(opened, &status))
+        *state = status.dwCurrentState;
+    else
+        error = GetLastError();
+    CloseServiceHandle(opened);
+    return error;
+}

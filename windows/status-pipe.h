@@ -1,0 +1,59 @@
+/* The status pipe: how other programs of this machine ask the service.
+ *
+ * \\.\pipe\hvsession is a message pipe. A client writes one request and reads one answer (what
+ * TransactNamedPipe does), both UTF-8 without a terminating zero:
+ *
+ *     status-json       the status document of common/status.h
+ *     status-text       the same for people
+ *     disconnect ID     ends that session: "ok", or "error: SENTENCE"
+ *
+ * Anything else is answered by "error: SENTENCE". Everyone who is logged on to this machine may ask
+ * for the status; only administrators and the system may disconnect, and nobody from the network
+ * may ask at all. A client that has not asked, or not read, after HVS_STATUS_PIPE_PATIENCE
+ * milliseconds is dropped.
+ */
+#ifndef HVS_WINDOWS_STATUS_PIPE_H
+#define HVS_WINDOWS_STATUS_PIPE_H
+
+#include "common/text.h"
+
+#include <windows.h>
+
+#define HVS_STATUS_PIPE_NAME     L"\\\\.\\pipe\\hvsession"
+#define HVS_STATUS_PIPE_PATIENCE 2000u
+/* Requests are shorter, in bytes. */
+#define HVS_STATUS_PIPE_REQUEST_MAX 128
+/* Answers are at most HVS_STATUS_JSON_MAX bytes. */
+
+/* ---- the service's side; the daemon's thread only ---- */
+
+struct hvs_status_pipe_callbacks {
+    void (*status)(bool json, struct hvs_text *answer, void *user_data);
+    /* false: there is no such session. */
+    bool (*disconnect)(uint32_t session_id, void *user_data);
+};
+
+struct hvs_status_pipe;
+
+/* callbacks is borrowed. ERROR_ACCESS_DENIED or ERROR_PIPE_BUSY: the pipe exists, another
+ * hvsession runs. Other errors: of the system. */
+DWORD hvs_status_pipe_new(const struct hvs_status_pipe_callbacks *callbacks, void *user_data,
+                          struct hvs_status_pipe **status_pipe);
+/* Drops all clients. NULL is fine. */
+void hvs_status_pipe_free(struct hvs_status_pipe *status_pipe);
+/* The daemon waits for these, at most until the deadline of hvs_clock_now() (0: none), and calls
+ * hvs_status_pipe_dispatch() after every wait. */
+#define HVS_STATUS_PIPE_HANDLES 4u
+unsigned hvs_status_pipe_handles(const struct hvs_status_pipe *status_pipe,
+                                 HANDLE handles[HVS_STATUS_PIPE_HANDLES]);
+uint64_t hvs_status_pipe_deadline(const struct hvs_status_pipe *status_pipe);
+void hvs_status_pipe_dispatch(struct hvs_status_pipe *status_pipe);
+
+/* ---- the client's side ---- */
+
+/* Asks the service; answer is UTF-8. ERROR_FILE_NOT_FOUND: no service runs. Other errors: of the
+ * system. Blocks while all of the service's instances are busy, for
+ * HVS_STATUS_PIPE_PATIENCE milliseconds. */
+DWORD hvs_status_pipe_ask(const char *request, struct hvs_text *answer);
+
+#endif
