@@ -91,11 +91,12 @@ utf16_character(const uint8_t *units, size_t at, size_t count, size_t *used)
 static void
 read_name(struct hvs_client_block core, struct hvs_client_facts *client)
 {
-    const uint8_t *units = core.bytes + CORE_CLIENT_NAME;
+    const uint8_t *units;
     size_t count = CORE_CLIENT_NAME_UNITS - 1, length = 0, used;
 
     if (core.length < CORE_CLIENT_NAME + 2 * CORE_CLIENT_NAME_UNITS)
         return;
+    units = core.bytes + CORE_CLIENT_NAME;
     for (size_t i = 0; i < count && hvs_read_u16_le(units + 2 * i) != 0; i += used)
         length += add_utf8(client->name + length, utf16_character(units, i, count, &used));
     client->name[length] = '\0';

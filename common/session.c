@@ -22,7 +22,6 @@ static const struct {
     [HVS_END_STOPPED] = { "stopped", "hvsession was stopped" },
     [HVS_END_DISCONNECTED] = { "disconnected", "an administrator ended the session" },
     [HVS_END_CONTROL_LOST] = { "control-lost", "the host took Enhanced Session back" },
-    [HVS_END_OPEN_FAILED] = { "open-failed", "the channel could not be opened" },
     [HVS_END_CHANNEL_ERROR] = { "channel-error", "using the channel failed" },
     [HVS_END_RING_CORRUPT] = { "ring-corrupt",
                                "the ring buffer holds an index or length that cannot be right" },
@@ -127,7 +126,7 @@ hvs_session_reason_of(const struct hvs_negotiation *negotiation)
 bool
 hvs_end_reason_is_trouble(enum hvs_end_reason reason)
 {
-    return reason >= HVS_END_OPEN_FAILED;
+    return reason >= HVS_END_CHANNEL_ERROR;
 }
 
 const char *

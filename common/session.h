@@ -27,7 +27,6 @@ enum hvs_end_reason {
     HVS_END_DISCONNECTED,    /* ended on request of an administrator */
     HVS_END_CONTROL_LOST,    /* the control channel was taken away, and all sessions with it */
     /* trouble */
-    HVS_END_OPEN_FAILED,        /* the channel could not be opened */
     HVS_END_CHANNEL_ERROR,      /* reading, writing or waiting on the channel failed */
     HVS_END_RING_CORRUPT,       /* an index or length in the ring cannot be right */
     HVS_END_PIPE_PROTOCOL,      /* a packet that a pipe does not carry */

@@ -36,12 +36,16 @@ step() {
     printf '\n== %s (%d s)\n' "$*" "$SECONDS"
 }
 
-# Runs the tests of a preset; a test that fails does not keep the others from running.
-run_tests() { # PRESET [ctest arguments]
-    local preset=$1
-    shift
-    ctest --preset "$preset" --output-junit "$results/$preset.xml" --no-tests=ignore \
-        "${filter[@]}" "$@" || true
+# Runs tests of a preset; one that fails does not keep the others from running. That ctest itself
+# failed shows by the report that it did not write.
+run_tests() { # REPORT PRESET [ctest arguments]
+    local report=$results/$1.xml preset=$2
+    shift 2
+    ctest --preset "$preset" --output-junit "$report" --no-tests=ignore "${filter[@]}" "$@" || true
+    if [ ${#filter[@]} -eq 0 ] && ! grep -q '<testcase' "$report"; then
+        echo "tests/run.sh: no test of $preset ran" >&2
+        failed_steps=$((failed_steps + 1))
+    fi
 }
 
 build() { # PRESET
@@ -66,7 +70,7 @@ while read -r preset selection; do
     build "$preset" || { failed_steps=$((failed_steps + 1)); continue; }
     step "test $preset"
     # shellcheck disable=SC2086
-    run_tests "$preset" $selection
+    run_tests "$preset" "$preset" $selection
 done <<'PRESETS'
 release -LE vm
 asan -L unit|host
@@ -78,8 +82,7 @@ PRESETS
 
 if [ "$vm" = yes ]; then
     step "test in QEMU"
-    ctest --preset release -L vm --output-junit "$results/vm.xml" --no-tests=ignore \
-        "${filter[@]}" || true
+    run_tests vm release -L vm
 fi
 
 step "done"

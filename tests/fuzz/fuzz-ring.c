@@ -176,6 +176,8 @@ reader_acts(struct memory *memory, struct hvs_pipe_reader *reader, struct input 
     size_t total, length = 0;
     uint8_t buffer[64];
     unsigned count = 0;
+    bool ended = reader->ended;
+    enum hvs_pipe_result result;
     bool signal;
 
     switch (take(input, 1) % 4) {
@@ -186,11 +188,12 @@ reader_acts(struct memory *memory, struct hvs_pipe_reader *reader, struct input 
         hvs_ring_mask(reader->ring);
         break;
     case 2:
-        if (reader->count == 0 && hvs_pipe_read_message(reader, buffer, sizeof(buffer), &length,
-                                                        &signal) == HVS_PIPE_OK) {
-            CHECK(length > 0);
+        if (reader->count > 0)
+            break;
+        result = hvs_pipe_read_message(reader, buffer, sizeof(buffer), &length, &signal);
+        CHECK(ended || result != HVS_PIPE_END); /* no message ends the stream */
+        if (result == HVS_PIPE_OK)
             CHECK(length < memory->size);
-        }
         break;
     default:
         if (hvs_pipe_gather(reader, limit, pieces, &count) != HVS_PIPE_OK) {

@@ -38,7 +38,7 @@ def main():
                 print(f"{result}: {path.stem}: {case.get('name')}"
                       + (f": {why}" if result == "skipped" and why else ""))
     if arguments.failed_steps:
-        print(f"{arguments.failed_steps} build(s) failed")
+        print(f"{arguments.failed_steps} step(s) failed, see above")
     skipped = f", {count['skipped']} skipped" if count["skipped"] else ""
     print(f"{count['passed']} passed, {count['failed']} failed{skipped}")
     return 0 if count["passed"] and not count["failed"] else 1
