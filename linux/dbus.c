@@ -51,6 +51,7 @@ struct hvs_dbus {
     GPtrArray *sessions; /* of struct object */
 
     guint retry, retry_pause; /* timer; milliseconds */
+    GFileMonitor *socket;     /* waits for that of the bus */
     bool absence_told, name_lost;
     guint update;   /* timer */
     gint64 updated; /* monotonic, microseconds; 0: not on this connection */
@@ -579,6 +580,72 @@ on_retry(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+/* Where the bus listens; NULL: at no path. */
+static char *
+socket_path(void)
+{
+    g_autofree char *address = g_dbus_address_get_for_bus_sync(G_BUS_TYPE_SYSTEM, NULL, NULL);
+    const char *start = address != NULL ? strstr(address, "unix:path=") : NULL;
+
+    if (start == NULL)
+        return NULL;
+    start += strlen("unix:path=");
+    return g_uri_unescape_segment(start, start + strcspn(start, ",;"), NULL);
+}
+
+/* The innermost directory on the way to path that there is. */
+static GFile *
+existing_directory(const char *path)
+{
+    GFile *directory = g_file_new_for_path(path);
+
+    do {
+        g_autoptr(GFile) inner = directory;
+
+        directory = g_file_get_parent(inner);
+    } while (directory != NULL && !g_file_query_exists(directory, NULL));
+    return directory;
+}
+
+static void
+on_directory_changed(GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event,
+                     gpointer user_data)
+{
+    hvs_dbus *dbus = user_data;
+
+    (void)monitor;
+    (void)file;
+    (void)other;
+    if (event != G_FILE_MONITOR_EVENT_CREATED)
+        return;
+    g_clear_object(&dbus->socket);
+    connect_to_bus(dbus);
+}
+
+/* False: the socket is there, or there is no such thing to wait for. */
+static bool
+wait_for_socket(hvs_dbus *dbus)
+{
+    g_autofree char *path = socket_path();
+    g_autoptr(GFile) directory = NULL;
+
+    if (path == NULL || g_file_test(path, G_FILE_TEST_EXISTS))
+        return false;
+    directory = existing_directory(path);
+    if (directory == NULL)
+        return false;
+    dbus->socket = g_file_monitor_directory(directory, G_FILE_MONITOR_NONE, NULL, NULL);
+    if (dbus->socket == NULL)
+        return false;
+    g_signal_connect(dbus->socket, "changed", G_CALLBACK(on_directory_changed), dbus);
+    /* Whatever came before the monitor is not told of. */
+    g_autoptr(GFile) now = existing_directory(path);
+    if (g_file_equal(now, directory) && !g_file_test(path, G_FILE_TEST_EXISTS))
+        return true;
+    g_clear_object(&dbus->socket);
+    return false;
+}
+
 static void
 retry_later(hvs_dbus *dbus)
 {
@@ -602,6 +669,14 @@ on_closed(GDBusConnection *connection, gboolean remote_peer_vanished, GError *er
 }
 
 static void
+tell_absence(hvs_dbus *dbus, const char *why)
+{
+    if (!dbus->absence_told)
+        hvs_log(HVS_LOG_INFO, "D-Bus: no system bus (%s); sessions do without", why);
+    dbus->absence_told = true;
+}
+
+static void
 on_connected(GObject *source, GAsyncResult *result, gpointer user_data)
 {
     g_autoptr(GError) error = NULL;
@@ -614,9 +689,7 @@ on_connected(GObject *source, GAsyncResult *result, gpointer user_data)
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return;
     if (connection == NULL) {
-        if (!dbus->absence_told)
-            hvs_log(HVS_LOG_INFO, "D-Bus: no system bus (%s); sessions do without", error->message);
-        dbus->absence_told = true;
+        tell_absence(dbus, error->message);
         retry_later(dbus);
         return;
     }
@@ -640,6 +713,11 @@ connect_to_bus(hvs_dbus *dbus)
 
     if (address == NULL) {
         hvs_log(HVS_LOG_WARNING, "D-Bus: %s; sessions do without", error->message);
+        return;
+    }
+    /* A machine without a bus is left in peace: an attempt would start a thread. */
+    if (wait_for_socket(dbus)) {
+        tell_absence(dbus, "it does not listen");
         return;
     }
     /* Not g_bus_get(): that one ends the process with the bus. */
@@ -672,6 +750,7 @@ hvs_dbus_free(hvs_dbus *dbus)
 {
     g_cancellable_cancel(dbus->cancellable);
     g_clear_handle_id(&dbus->retry, g_source_remove);
+    g_clear_object(&dbus->socket);
     forget_bus(dbus);
     g_object_unref(dbus->cancellable);
     g_ptr_array_unref(dbus->sessions);
