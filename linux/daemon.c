@@ -4,6 +4,7 @@
 #include "control.h"
 #include "dbus.h"
 #include "log.h"
+#include "notify.h"
 #include "offers.h"
 #include "relay.h"
 
@@ -13,7 +14,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 /* All sessions have ended by then, or are left to the kernel, in milliseconds. */
 #define STOP_TIMEOUT 1500u
@@ -125,7 +125,7 @@ tell_status(hvs_daemon *daemon)
     fill_status(status, daemon);
     hvs_text_init(&text, line, sizeof(line));
     hvs_status_print_line(status, &text);
-    sd_notifyf(0, "STATUS=%s", line);
+    hvs_notify_format("STATUS=%s", line);
 }
 
 static gboolean
@@ -377,13 +377,13 @@ reload(gpointer user_data, GError **error)
     hvs_daemon *daemon = user_data;
     GError *local_error = NULL;
 
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+    hvs_notify_format("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
     if (load_settings(daemon, &local_error))
         hvs_log(HVS_LOG_NOTICE, "configuration reloaded; sessions that run keep theirs");
     else
         hvs_log(HVS_LOG_ERROR, "%s; the configuration stays as it was", local_error->message);
     rescan(daemon);
-    sd_notify(0, "READY=1");
+    hvs_notify("READY=1");
     if (local_error == NULL)
         return TRUE;
     g_propagate_error(error, local_error);
@@ -431,7 +431,7 @@ on_stop_signal(gpointer user_data)
     if (daemon->stopping)
         return G_SOURCE_CONTINUE;
     daemon->stopping = true;
-    sd_notify(0, "STOPPING=1\nSTATUS=Stopping");
+    hvs_notify("STOPPING=1\nSTATUS=Stopping");
     hvs_log(HVS_LOG_NOTICE, "stopping");
     stop_sessions(daemon, HVS_END_STOPPED);
     if (any_session(daemon))
@@ -445,21 +445,21 @@ static gboolean
 on_watchdog(gpointer user_data)
 {
     (void)user_data;
-    sd_notify(0, "WATCHDOG=1");
+    hvs_notify("WATCHDOG=1");
     return G_SOURCE_CONTINUE;
 }
 
 static void
 add_sources(hvs_daemon *daemon)
 {
-    uint64_t watchdog = 0;
+    guint interval = hvs_notify_watchdog_interval();
 
     daemon->signals[0] = g_unix_signal_add(SIGTERM, on_stop_signal, daemon);
     daemon->signals[1] = g_unix_signal_add(SIGINT, on_stop_signal, daemon);
     daemon->signals[2] = g_unix_signal_add(SIGHUP, on_reload_signal, daemon);
     daemon->signals[3] = g_unix_signal_add(SIGUSR1, on_status_signal, daemon);
-    if (sd_watchdog_enabled(0, &watchdog) > 0)
-        daemon->watchdog = g_timeout_add((guint)(watchdog / 2000), on_watchdog, daemon);
+    if (interval > 0)
+        daemon->watchdog = g_timeout_add(interval, on_watchdog, daemon);
 }
 
 /* ---- the bus ---- */
@@ -548,7 +548,7 @@ hvs_daemon_run(hvs_daemon *daemon)
 {
     add_sources(daemon);
     hvs_log(HVS_LOG_NOTICE, "hvsessiond " HVS_VERSION " started");
-    sd_notify(0, "READY=1");
+    hvs_notify("READY=1");
     tell_status(daemon);
     g_main_loop_run(daemon->loop);
     return 0;
