@@ -12,6 +12,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 vm=yes install=yes filter=()
+# Most tests wait for something most of the time; those that need the machine say so to CTest.
+jobs=$((2 * $(nproc)))
 while [ $# -gt 0 ]; do
     case $1 in
     --no-vm) vm=no ;;
@@ -41,7 +43,8 @@ step() {
 run_tests() { # REPORT PRESET [ctest arguments]
     local report=$results/$1.xml preset=$2
     shift 2
-    ctest --preset "$preset" --output-junit "$report" --no-tests=ignore "${filter[@]}" "$@" || true
+    ctest --preset "$preset" -j "$jobs" --output-junit "$report" --no-tests=ignore \
+        "${filter[@]}" "$@" || true
     if [ ${#filter[@]} -eq 0 ] && ! grep -q '<testcase' "$report"; then
         echo "tests/run.sh: no test of $preset ran" >&2
         failed_steps=$((failed_steps + 1))
