@@ -2,6 +2,7 @@
 #include "daemon.h"
 #include "config.h"
 #include "log.h"
+#include "vmbus.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -13,6 +14,8 @@
 struct options {
     char    *config;
     char    *log_level;
+    gboolean bind;
+    gboolean unbind;
     gboolean version;
 };
 
@@ -24,6 +27,9 @@ parse_options(int *argc, char ***argv, struct options *options, GError **error)
           "Read this and the conf.d beside it", "FILE" },
         { "log-level", 'l', 0, G_OPTION_ARG_STRING, &options->log_level,
           "Log that much, whatever the configuration says", "LEVEL" },
+        { "bind", 0, 0, G_OPTION_ARG_NONE, &options->bind,
+          "Bind the host's channels to the driver uio_hv_generic, as root, and exit", NULL },
+        { "unbind", 0, 0, G_OPTION_ARG_NONE, &options->unbind, "Undo that, and exit", NULL },
         { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit",
           NULL },
         { 0 },
@@ -42,12 +48,30 @@ parse_options(int *argc, char ***argv, struct options *options, GError **error)
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, argc, argv, error))
         return FALSE;
+    if (options->bind && options->unbind) {
+        g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                            "--bind and --unbind exclude each other");
+        return FALSE;
+    }
     if (*argc > 1) {
         g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "unexpected argument: %s",
                     (*argv)[1]);
         return FALSE;
     }
     return TRUE;
+}
+
+/* What hvsession-bind.service does. */
+static int
+change_binding(gboolean (*change)(const struct hvs_roots *roots, GError **error))
+{
+    const struct hvs_roots roots = HVS_ROOTS_SYSTEM;
+    g_autoptr(GError) error = NULL;
+
+    if (change(&roots, &error))
+        return EXIT_SUCCESS;
+    fprintf(stderr, "hvsessiond: %s\n", error->message);
+    return EXIT_FAILURE;
 }
 
 static int
@@ -86,6 +110,8 @@ main(int argc, char **argv)
     } else if (options.version) {
         puts("hvsessiond " HVS_VERSION);
         status = EXIT_SUCCESS;
+    } else if (options.bind || options.unbind) {
+        status = change_binding(options.bind ? hvs_vmbus_set_up : hvs_vmbus_clean_up);
     } else {
         status = run_daemon(&options);
     }

@@ -1,15 +1,13 @@
 #include "offers.h"
 
 #include "uio.h"
+#include "vmbus.h"
 
 #include "common/synthrdp.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gudev/gudev.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <uuid/uuid.h>
 
 /* Errno of a probe by a kernel that cannot signal channels without a monitor page (ENOTSUPP, which
@@ -44,24 +42,6 @@ struct hvs_offers {
 
 G_DEFINE_QUARK(hvs-offers-error-quark, hvs_offers_error)
 
-static char *
-device_path(const hvs_offers *offers, unsigned channel)
-{
-    const struct hvs_guid instance = hvs_synthrdp_instance(channel);
-    uuid_t bytes;
-    char text[UUID_STR_LEN];
-
-    hvs_guid_to_bytes(&instance, bytes);
-    uuid_unparse_lower(bytes, text);
-    return g_build_filename(offers->roots->sys, "bus/vmbus/devices", text, NULL);
-}
-
-static char *
-driver_path(const hvs_offers *offers, const char *file)
-{
-    return g_build_filename(offers->roots->sys, "bus/vmbus/drivers/" HVS_UIO_DRIVER, file, NULL);
-}
-
 static struct identity
 identity_of(const char *device)
 {
@@ -79,54 +59,26 @@ is_same(struct identity one, struct identity other)
     return one.inode == other.inode && one.relid == other.relid;
 }
 
-/* One write(), as sysfs wants it. 0 or an errno value. */
-static int
-write_attribute(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    int error = 0;
-
-    if (fd < 0)
-        return errno;
-    if (write(fd, text, strlen(text)) < 0)
-        error = errno;
-    if (close(fd) != 0 && error == 0)
-        error = errno;
-    return error;
-}
-
 /* ---- binding ---- */
 
-/* Teaches the driver our two classes. 0, EEXIST included, or an errno value. */
-static int
-add_classes(const hvs_offers *offers)
+static bool
+is_denied(int error)
 {
-    g_autofree char *path = driver_path(offers, "new_id");
-    const struct hvs_guid *classes[] = { &hvs_synthrdp_control_class, &hvs_synthrdp_data_class };
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(classes); i++) {
-        char text[UUID_STR_LEN];
-        uuid_t bytes;
-        int error;
-
-        hvs_guid_to_bytes(classes[i], bytes);
-        uuid_unparse_lower(bytes, text);
-        error = write_attribute(path, text);
-        if (error != 0 && error != EEXIST)
-            return error;
-    }
-    return 0;
+    return error == EACCES || error == EPERM || error == EROFS;
 }
 
-/* Binds one device; the kernel gives the error of its probe back. */
+/* 0 or an errno value, of the driver's probe as a rule. Only root may teach the driver our classes;
+ * where root has done so (hvs_vmbus_set_up()), the service may still bind what was left over. */
 static int
 bind_device(const hvs_offers *offers, const char *device)
 {
-    g_autofree char *path = driver_path(offers, "bind");
-    g_autofree char *name = g_path_get_basename(device);
-    int error = write_attribute(path, name);
+    int teaching = hvs_vmbus_add_classes(offers->roots);
+    int binding;
 
-    return error == EBUSY ? 0 : error; /* bound in the meantime */
+    if (teaching != 0 && !is_denied(teaching))
+        return teaching;
+    binding = hvs_vmbus_bind_device(offers->roots, device);
+    return teaching != 0 && binding == ENODEV ? teaching : binding;
 }
 
 static const char *
@@ -144,8 +96,9 @@ binding_problem(int error)
                "echo 1 > /proc/sys/vm/compact_memory";
     case EACCES:
     case EPERM:
+    case EROFS:
         return "the channels are not bound to the driver " HVS_UIO_DRIVER ", and that takes root: "
-               "sudo hvsessiond";
+               "sudo hvsessiond --bind";
     case NOT_PERMITTED:
         return "no permission to open the channels (/dev/uio*): start hvsessiond as root, or give "
                "its group access by a udev rule";
@@ -193,7 +146,7 @@ tell_offered(hvs_offers *offers, unsigned channel, struct identity identity)
 static int
 look_at_channel(hvs_offers *offers, unsigned channel)
 {
-    g_autofree char *device = device_path(offers, channel);
+    g_autofree char *device = hvs_vmbus_device_path(offers->roots, channel);
     struct identity identity = identity_of(device);
     int error = 0;
 
@@ -201,11 +154,8 @@ look_at_channel(hvs_offers *offers, unsigned channel)
         tell_rescinded(offers, channel);
         return 0;
     }
-    if (!hvs_uio_is_bound(device)) {
-        error = add_classes(offers);
-        if (error == 0)
-            error = bind_device(offers, device);
-    }
+    if (!hvs_uio_is_bound(device))
+        error = bind_device(offers, device);
     if (!hvs_uio_is_ready(device))
         return error;
     if (!hvs_uio_is_permitted(offers->roots, device))
@@ -333,7 +283,7 @@ channel_of(const char *path)
 static void
 on_device_event(hvs_offers *offers, const char *action, unsigned channel)
 {
-    g_autofree char *device = device_path(offers, channel);
+    g_autofree char *device = hvs_vmbus_device_path(offers->roots, channel);
 
     if (!g_str_equal(action, "unbind")) {
         look_soon(offers);
@@ -409,7 +359,7 @@ gboolean
 hvs_offers_open(hvs_offers *offers, unsigned channel_number, struct hvs_channel *channel,
                 GError **error)
 {
-    g_autofree char *device = device_path(offers, channel_number);
+    g_autofree char *device = hvs_vmbus_device_path(offers->roots, channel_number);
     struct identity identity = identity_of(device);
     g_autoptr(GError) local_error = NULL;
 

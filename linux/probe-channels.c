@@ -18,6 +18,8 @@
 /* Names of processes as the kernel keeps them, at most 15 characters. */
 #define SERVICE_PROCESS "hvsessiond"
 #define XRDP_PROCESS    "xrdp"
+/* Its unit's control group, as systemd has it. */
+#define XRDP_EVENTS     "fs/cgroup/system.slice/xrdp.service/cgroup.events"
 #define SERVICE_GROUP   "hvsession"
 /* A record of /dev/kmsg is not longer (Linux CONSOLE_EXT_LOG_MAX). */
 #define KMSG_RECORD_MAX 8192
@@ -281,6 +283,16 @@ walk_processes(struct hvs_probe *probe, const char *node, struct processes *foun
     }
 }
 
+/* The service's unit hides other users' processes from it (ProtectProc=); their control groups are
+ * there to be seen. */
+static gboolean
+is_xrdp_unit_running(struct hvs_probe *probe)
+{
+    g_autofree char *events = hvs_probe_read(probe, probe->roots->sys, XRDP_EVENTS);
+
+    return events != NULL && strstr(events, "populated 1") != NULL;
+}
+
 static void
 set_holder(struct hvs_probe *probe, guint32 pid)
 {
@@ -311,6 +323,8 @@ probe_processes(struct hvs_probe *probe)
     }
     /* Who has locked it need not be looked for. */
     walk_processes(probe, locker == 0 ? node : NULL, &found);
+    if (!found.whole)
+        probe->xrdp_running |= is_xrdp_unit_running(probe);
     if (found.service || found.whole)
         facts->service_running = hvs_probe_answer(found.service);
     if (locker != 0 || found.holder != 0)

@@ -1,6 +1,7 @@
 #include "uio.h"
 
 #include "offers.h"
+#include "vmbus.h"
 
 #include <errno.h>
 #include <fcntl.h>

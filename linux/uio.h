@@ -8,9 +8,6 @@
 #include "channel.h"
 #include "roots.h"
 
-/* The name of the kernel's driver. */
-#define HVS_UIO_DRIVER "uio_hv_generic"
-
 /* device: the channel's directory in sysfs. *relid: the host's number of this offer. False: the
  * device is gone. */
 gboolean hvs_uio_read_relid(const char *device, guint64 *relid);

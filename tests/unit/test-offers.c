@@ -781,6 +781,19 @@ test_problem(struct fixture *fixture, gconstpointer data)
     g_assert_null(fixture->problem);
 }
 
+/* Root has taught the driver our classes, and lets us bind. */
+static void
+test_may_bind_only(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    fixture->new_id_answer = EACCES;
+    fixture->bind_answer = 0;
+    fixture->binds = true;
+    start(fixture);
+    add_unbound_device(fixture, 1);
+    expect(fixture, "+1 ");
+}
+
 static void
 test_problem_at_rescan(struct fixture *fixture, gconstpointer data)
 {
@@ -887,7 +900,9 @@ test_no_vmbus(struct fixture *fixture, gconstpointer data)
 int
 main(int argc, char **argv)
 {
-    static const struct problem_case denied = { EACCES, 0, "sudo hvsessiond" };
+    static const struct problem_case denied = { EACCES, ENODEV, "sudo hvsessiond --bind" };
+    static const struct problem_case read_only = { EROFS, EROFS, "sudo hvsessiond --bind" };
+    static const struct problem_case no_memory_denied = { EACCES, ENOMEM, "compact_memory" };
     static const struct problem_case not_permitted = { 0, EPERM, "sudo hvsessiond" };
     static const struct problem_case too_old = { 0, KERNEL_ENOTSUPP, "Linux 6.10" };
     static const struct problem_case no_memory = { EEXIST, ENOMEM, "compact_memory" };
@@ -920,12 +935,15 @@ main(int argc, char **argv)
         { "/offers/bind/classes-known", test_binds, GINT_TO_POINTER(EEXIST) },
         { "/offers/bind/busy", test_bind_busy, NULL },
         { "/offers/problem/denied", test_problem, &denied },
+        { "/offers/problem/read-only", test_problem, &read_only },
+        { "/offers/problem/no-memory-denied", test_problem, &no_memory_denied },
         { "/offers/problem/not-permitted", test_problem, &not_permitted },
         { "/offers/problem/kernel-too-old", test_problem, &too_old },
         { "/offers/problem/no-memory", test_problem, &no_memory },
         { "/offers/problem/other", test_problem, &other },
         { "/offers/problem/not-taken", test_problem, &not_taken },
         { "/offers/problem/no-permission", test_permitted_later, GINT_TO_POINTER(true) },
+        { "/offers/may-bind-only", test_may_bind_only, NULL },
         { "/offers/problem/at-rescan", test_problem_at_rescan, NULL },
         { "/offers/problem/ends-with-rescind", test_problem_ends_with_rescind, NULL },
         { "/offers/problem/of-one-of-three", test_problem_of_one, NULL },

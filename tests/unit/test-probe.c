@@ -236,6 +236,13 @@ SPOIL(crypt_level, SET_INI("port=3389\nsecurity_layer=negotiate\ncrypt_level=hig
 SPOIL(crypt_passthrough, crypt_level(fixture);
       fixture->settings.negotiation_reply = HVS_REPLY_SETTING_PASSTHROUGH)
 SPOIL(crypt_of_another, crypt_level(fixture); guest_remove(guest, "proc/700"))
+/* As the service sees it, to which other users' processes are hidden. */
+SPOIL(crypt_level_hidden, crypt_of_another(fixture); guest_remove(guest, "proc/1");
+      guest_write(guest, "sys/fs/cgroup/system.slice/xrdp.service/cgroup.events",
+                  "populated 1\nfrozen 0\n"))
+SPOIL(crypt_of_another_hidden, crypt_level_hidden(fixture);
+      guest_write(guest, "sys/fs/cgroup/system.slice/xrdp.service/cgroup.events",
+                  "populated 0\nfrozen 0\n"))
 SPOIL(vsock_syntax, SET_INI("port=3389\nuse_vsock=true\n"); NOBODY_LISTENS();
       guest_remove(guest, "proc/700"))
 SPOIL(vsock_taken, SET_INI("port=3389 vsock://-1:3389\nsecurity_layer=rdp\ncrypt_level=none\n"))
@@ -331,6 +338,8 @@ static const struct spoilt_case cases[] = {
     { "xrdp/crypt-level", crypt_level, "HVS-307" },
     { "xrdp/crypt-level-passthrough", crypt_passthrough, "" },
     { "xrdp/crypt-level-of-another", crypt_of_another, "" },
+    { "xrdp/crypt-level-hidden", crypt_level_hidden, "HVS-307" },
+    { "xrdp/crypt-level-of-another-hidden", crypt_of_another_hidden, "" },
     { "xrdp/vsock-syntax", vsock_syntax, "HVS-302" },
     { "xrdp/vsock-taken", vsock_taken, "HVS-310" },
     { "xrdp/hvsocket-only", hvsocket_only, "HVS-213 HVS-310" },

@@ -1,5 +1,6 @@
 /* linux/uio.c against trees of plain files in the place of /sys and /dev. */
 #include "linux/uio.h"
+#include "linux/vmbus.h"
 #include "linux/offers.h"
 #include "naive-host.h"
 

@@ -6,10 +6,9 @@ import signal
 
 from daemon import (LEFT, READY, STOPPED, Daemon, daemon_guest, hvsessiond, main_subset,
                     negotiated, no_daemon, session)
-from vm import Failure
+from vm import HERE, Failure
 
 MIB = 1 << 20
-CLASSES = ("f8e65716-3cb3-4a06-9a60-1889c5cccab5", "f9e9c0d3-b511-4a48-8046-d38079a8830c")
 DRIVER = "/sys/bus/vmbus/drivers/uio_hv_generic"
 
 
@@ -178,33 +177,96 @@ def test_channel_unbound_before_the_daemon_is_bound_when_it_starts(vm):
     session(vm).echo(b"hello")
 
 
+class Rules:
+    """udev's rules as they are installed, in force as long as this lasts."""
+
+    PATH = "/run/udev/rules.d/70-hvsession.rules"
+
+    def __init__(self, vm):
+        self.vm = vm
+
+    def __enter__(self):
+        with open(os.path.join(HERE, "../../packaging/udev/70-hvsession.rules"),
+                  encoding="utf-8") as file:
+            self.vm.put(self.PATH, file.read())
+        self.vm.run("udevadm control --reload && udevadm trigger -s uio && udevadm settle")
+
+    def __exit__(self, *_):
+        self.vm.run("rm %s && udevadm control --reload" % self.PATH)
+
+
+def unprivileged(vm):
+    """A daemon as hvsession, with no right but that group's."""
+    daemon = vm.daemon = Daemon(
+        vm, prefix="/usr/bin/setpriv --reuid=hvsession --regid=hvsession --clear-groups --")
+    return daemon
+
+
+def check_sessions(daemon, count):
+    for _ in range(count):
+        client = session(daemon.vm)
+        client.echo(os.urandom(MIB))
+        client.close()
+        daemon.ended(LEFT)
+
+
 @daemon_guest
 def test_unprivileged_daemon_works_when_root_has_bound_the_classes(vm):
     no_daemon(vm)
-    rules = "/run/udev/rules.d/70-hvsession.rules"
-    for name in CLASSES:
-        vm.run("echo %s > %s/new_id" % (name, DRIVER), check=False)     # EEXIST: was so before
-    vm.put(rules, 'SUBSYSTEM=="uio", GROUP="990", MODE="0660"\n')
-    vm.run("udevadm control --reload && udevadm trigger -s uio && udevadm settle")
-    daemon = vm.daemon = Daemon(
-        vm, prefix="/usr/bin/setpriv --reuid=hvsession --regid=hvsession --clear-groups --")
-    try:
+    with Rules(vm):
+        for _ in range(2):      # twice is as once
+            vm.run("hvsessiond --bind")
+        daemon = unprivileged(vm)
+        try:
+            daemon.wait(READY)
+            if "\t990\t990\t990\t990" not in vm.run("cat /proc/%d/status" % daemon.pid).out:
+                raise Failure("it does not run as hvsession")
+            check_sessions(daemon, 3)
+            vm.host.command("rescind control")
+            vm.host.command("offer control")
+            daemon.wait(READY)
+            if daemon.count("warning|error"):
+                raise Failure("it complains:\n" + daemon.log)
+        finally:
+            daemon.stop()
+
+
+@daemon_guest
+def test_unprivileged_daemon_binds_a_channel_left_without_driver(vm):
+    no_daemon(vm)
+    with Rules(vm):
+        vm.run("hvsessiond --bind && echo 0 > /sys/bus/vmbus/drivers_autoprobe")
+        daemon = unprivileged(vm)
+        try:
+            daemon.wait(READY)
+            check_sessions(daemon, 1)
+        finally:
+            daemon.stop()
+            vm.run("echo 1 > /sys/bus/vmbus/drivers_autoprobe")
+
+
+@daemon_guest(modules=(), fresh=True, name="6.12-no-modules")
+def test_binding_loads_the_driver_and_can_be_undone(vm):
+    no_daemon(vm)
+    with Rules(vm):
+        vm.run("hvsessiond --unbind")       # nothing to do is no mistake
+        vm.run("hvsessiond --bind")
+        modes = "stat -c '%%a %%U:%%G' %s/bind /dev/uio0" % DRIVER
+        if vm.run(modes).out.split() != ["220", "root:hvsession", "660", "root:hvsession"]:
+            raise Failure("wrong permissions:\n" + vm.run(modes).out)
+        daemon = unprivileged(vm)
         daemon.wait(READY)
-        if "\t990\t990\t990\t990" not in vm.run("cat /proc/%d/status" % daemon.pid).out:
-            raise Failure("it does not run as hvsession")
-        for _ in range(3):
-            client = session(vm)
-            client.echo(os.urandom(MIB))
-            client.close()
-            daemon.ended(LEFT)
-        vm.host.command("rescind control")
-        vm.host.command("offer control")
-        daemon.wait(READY)
-        if daemon.count("warning|error"):
-            raise Failure("it complains:\n" + daemon.log)
-    finally:
+        check_sessions(daemon, 1)
         daemon.stop()
-        vm.run("rm %s && udevadm control --reload" % rules)
+        vm.run("hvsessiond --unbind")
+        waiting = vm.connect()              # offered anew, and nobody takes it
+        vm.host.wait("offer 1 ")
+        vm.run("udevadm settle")
+        left = vm.run("ls /dev | grep uio; ls %s | grep 99221; stat -c '%%a %%U:%%G' %s/bind" %
+                      (DRIVER, DRIVER), check=False).out
+        if left.split() != ["200", "root:root"]:
+            raise Failure("left behind:\n" + left)
+        waiting.close()
 
 
 @daemon_guest
@@ -213,8 +275,7 @@ def test_unprivileged_daemon_that_may_not_open_says_what_to_do(vm):
     hvsessiond(vm)
     no_daemon(vm)       # the classes are bound by now
     vm.run("chown root:root /dev/uio*; chmod 600 /dev/uio*")
-    daemon = vm.daemon = Daemon(
-        vm, prefix="/usr/bin/setpriv --reuid=hvsession --regid=hvsession --clear-groups --")
+    daemon = unprivileged(vm)
     daemon.wait("no permission to open the channels")
     vm.run("chown hvsession /dev/uio*; udevadm trigger -s uio && udevadm settle")
     daemon.wait(READY)
