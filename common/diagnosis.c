@@ -8,9 +8,6 @@
 /* Of the fixes, and of the commands in them. */
 #define FIX_INDENT     2
 #define COMMAND_INDENT 6
-/* A sentence, a note or a command with its facts filled in: the longest command names the machine
- * three times, each of its characters a quote. */
-#define PHRASE_MAX (6 * HVS_FACT_NAME_MAX + 1024)
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -346,24 +343,23 @@ hvs_finding_print(const struct hvs_facts *facts, const char *template, struct hv
 
 /* ---- text ---- */
 
-static bool
-is_wanted(const struct hvs_fix *fix, const struct hvs_facts *facts)
+const struct hvs_fix *
+hvs_finding_next_fix(const struct hvs_facts *facts, const struct hvs_finding *finding,
+                     const struct hvs_fix *previous)
 {
-    return fix->when == NULL || fix->when(facts);
-}
+    const struct hvs_fix *fix = previous != NULL ? previous + 1 : finding->fix;
 
-static bool
-is_end(const struct hvs_finding *finding, unsigned step)
-{
-    return step == HVS_FIX_MAX ||
-           (finding->fix[step].note == NULL && finding->fix[step].command == NULL);
+    for (; fix < finding->fix + HVS_FIX_MAX && (fix->note != NULL || fix->command != NULL); fix++)
+        if (fix->when == NULL || fix->when(facts))
+            return fix;
+    return NULL;
 }
 
 static void
 print_phrase(const struct hvs_facts *facts, const char *template, size_t indent,
              struct hvs_text *out)
 {
-    char buffer[PHRASE_MAX];
+    char buffer[HVS_FINDING_TEXT_MAX];
     struct hvs_text phrase;
 
     hvs_text_init(&phrase, buffer, sizeof buffer);
@@ -376,7 +372,7 @@ print_phrase(const struct hvs_facts *facts, const char *template, size_t indent,
 static void
 print_command(const struct hvs_facts *facts, const char *template, struct hvs_text *out)
 {
-    char buffer[PHRASE_MAX];
+    char buffer[HVS_FINDING_TEXT_MAX];
     struct hvs_text command;
     const char *line = buffer;
 
@@ -408,17 +404,13 @@ static void
 print_fix(const struct hvs_facts *facts, const struct hvs_finding *finding, struct hvs_text *out)
 {
     bool typed[2] = { false, false };
-    const struct hvs_fix *before = NULL;
+    const struct hvs_fix *before = NULL, *fix = NULL;
 
     /* Where there is nothing to type, nothing has to be said on where to type it. */
-    for (unsigned i = 0; !is_end(finding, i); i++)
-        if (is_wanted(&finding->fix[i], facts) && finding->fix[i].command != NULL)
-            typed[finding->fix[i].where] = true;
-    for (unsigned i = 0; !is_end(finding, i); i++) {
-        const struct hvs_fix *fix = &finding->fix[i];
-
-        if (!is_wanted(fix, facts))
-            continue;
+    while ((fix = hvs_finding_next_fix(facts, finding, fix)) != NULL)
+        if (fix->command != NULL)
+            typed[fix->where] = true;
+    while ((fix = hvs_finding_next_fix(facts, finding, before)) != NULL) {
         if (typed[fix->where] && (before == NULL || before->where != fix->where)) {
             hvs_text_pad_to(out, FIX_INDENT);
             hvs_text_add(out, place_heading(facts, fix->where));
@@ -437,7 +429,8 @@ print_headline(const struct hvs_facts *facts, const struct hvs_finding *finding,
                struct hvs_text *out)
 {
     const char *severity = hvs_severity_to_string(finding->severity);
-    char sentence[PHRASE_MAX], lines[PHRASE_MAX + PHRASE_MAX / WIDTH * FIX_INDENT];
+    char sentence[HVS_FINDING_TEXT_MAX];
+    char lines[HVS_FINDING_TEXT_MAX + HVS_FINDING_TEXT_MAX / WIDTH * FIX_INDENT];
     struct hvs_text text;
 
     hvs_text_init(&text, sentence, sizeof sentence);
@@ -489,7 +482,7 @@ print_counts(const struct hvs_diagnosis *diagnosis, struct hvs_text *out)
 static void
 print_machine(const struct hvs_facts *facts, struct hvs_text *out)
 {
-    char buffer[PHRASE_MAX];
+    char buffer[HVS_FINDING_TEXT_MAX];
     struct hvs_text text;
 
     hvs_text_init(&text, buffer, sizeof buffer);
@@ -549,11 +542,6 @@ static const char *const distributions[] = {
     [HVS_DISTRIBUTION_SUSE] = "suse",     [HVS_DISTRIBUTION_ARCH] = "arch",
     [HVS_DISTRIBUTION_ALPINE] = "alpine",
 };
-static const char *const control_problems[] = {
-    [HVS_CONTROL_NO_PROBLEM] = NULL,           [HVS_CONTROL_NO_ANSWER] = "no-answer",
-    [HVS_CONTROL_REFUSED] = "refused",         [HVS_CONTROL_HOST_ERROR] = "host-error",
-    [HVS_CONTROL_BAD_MESSAGE] = "bad-message", [HVS_CONTROL_OPEN_FAILED] = "open-failed",
-};
 
 #define FACT(type, field)                                                                          \
     {                                                                                              \
@@ -576,6 +564,7 @@ static const struct {
     FACT(ANSWER, confidential),
     FACT(STRING, vm_name),
     FACT(STRING, host_name),
+    FACT(STRING, host_build),
     FACT(STRING, os_name),
     FACT(STRING, kernel),
     FACT(DISTRIBUTION, distribution),
@@ -673,7 +662,7 @@ print_json_fact(const struct hvs_facts *facts, enum fact_type type, size_t offse
         add_json_word(out, distributions, COUNT(distributions), facts->distribution);
         break;
     case CONTROL_PROBLEM:
-        add_json_word(out, control_problems, COUNT(control_problems), facts->control_problem);
+        hvs_text_add_json_string(out, hvs_control_problem_to_word(facts->control_problem));
         break;
     }
 }
@@ -698,7 +687,7 @@ print_json_string(struct hvs_text *out, unsigned level, const char *key, const c
 static void
 add_json_template(const struct hvs_facts *facts, const char *template, struct hvs_text *out)
 {
-    char buffer[PHRASE_MAX];
+    char buffer[HVS_FINDING_TEXT_MAX];
     struct hvs_text text;
 
     if (template == NULL) {
@@ -724,14 +713,11 @@ print_json_fix(const struct hvs_facts *facts, const struct hvs_finding *finding,
                struct hvs_text *out)
 {
     const char *before = "\n";
+    const struct hvs_fix *fix = NULL;
 
     begin_json_key(out, 3, "fix");
     hvs_text_add_char(out, '[');
-    for (unsigned i = 0; !is_end(finding, i); i++) {
-        const struct hvs_fix *fix = &finding->fix[i];
-
-        if (!is_wanted(fix, facts))
-            continue;
+    while ((fix = hvs_finding_next_fix(facts, finding, fix)) != NULL) {
         hvs_text_add(out, before);
         hvs_text_pad_to(out, 8);
         hvs_text_add(out, "{ \"where\": ");

@@ -35,6 +35,7 @@
 #ifndef HVS_COMMON_DIAGNOSIS_H
 #define HVS_COMMON_DIAGNOSIS_H
 
+#include "status.h"
 #include "synthrdp.h"
 #include "text.h"
 
@@ -81,6 +82,7 @@ struct hvs_facts {
     enum hvs_answer       confidential;               /* SEV-SNP or TDX isolation */
     char                  vm_name[HVS_FACT_NAME_MAX]; /* as the host calls it, from KVP */
     char                  host_name[HVS_FACT_NAME_MAX];
+    char                  host_build[HVS_FACT_WORD_MAX]; /* of its hypervisor, "10.0.26100.1" */
     char                  os_name[HVS_FACT_NAME_MAX]; /* "Debian GNU/Linux 12 (bookworm)" */
     char                  kernel[HVS_FACT_WORD_MAX];  /* release; Linux only */
     enum hvs_distribution distribution;               /* Linux only */
@@ -104,7 +106,7 @@ struct hvs_facts {
     char            holder_name[HVS_FACT_WORD_MAX]; /* of that process, empty if not known */
     uint32_t        holder_pid;
 
-    /* Our service; what only it knows is filled in by the caller */
+    /* Our service; what only it knows comes from hvs_facts_add_status() */
     enum hvs_answer          service_running;
     char                     config_error[HVS_FACT_NAME_MAX]; /* what is wrong in its files */
     enum hvs_control_problem control_problem; /* of the last attempt to agree on a version */
@@ -212,8 +214,22 @@ struct hvs_diagnosis {
     enum hvs_verdict          verdict;
 };
 
+/* The step of the finding's fix that is wanted behind previous, the first if that is NULL; NULL:
+ * there are no more. */
+const struct hvs_fix *hvs_finding_next_fix(const struct hvs_facts *facts,
+                                           const struct hvs_finding *finding,
+                                           const struct hvs_fix *previous);
+
+/* Adds what only the running service knows: that it runs, how the host answered, and what became of
+ * the last session. */
+void hvs_facts_add_status(struct hvs_facts *facts, const struct hvs_status *status);
+
 /* Judges. What applies and is not explained by another finding, in the order of the table. */
 void hvs_diagnose(const struct hvs_facts *facts, struct hvs_diagnosis *diagnosis);
+
+/* A sentence, a note or a command with its facts filled in: the longest command names the machine
+ * three times, each of its characters a quote. */
+#define HVS_FINDING_TEXT_MAX (6 * HVS_FACT_NAME_MAX + 1024)
 
 /* One of a finding's texts with the facts filled in: .sentence, .why, a note. Facts are printed as
  * in hvs_text_add_visible(). {vm} is the machine's name as a PowerShell string, '<VM name>' if it

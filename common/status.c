@@ -32,13 +32,6 @@ static const struct {
     [HVS_OVERALL_ACTIVE] = { "active", "Enhanced Session is in use" },
 };
 
-/* The identifiers of the document; NULL: nothing is wrong. */
-static const char *const control_problems[] = {
-    [HVS_CONTROL_NO_PROBLEM] = NULL,           [HVS_CONTROL_NO_ANSWER] = "no-answer",
-    [HVS_CONTROL_REFUSED] = "refused",         [HVS_CONTROL_HOST_ERROR] = "host-error",
-    [HVS_CONTROL_BAD_MESSAGE] = "bad-message", [HVS_CONTROL_OPEN_FAILED] = "open-failed",
-};
-
 static const char *const session_states[] = {
     [HVS_SESSION_WAITING] = "waiting for the client",
     [HVS_SESSION_CONNECTING] = "connecting to the RDP server",
@@ -582,10 +575,7 @@ json_control(struct json *json, const struct hvs_status *status)
     add_version(&version, control);
     json_open(json, "control", '{');
     json_string(json, "state", hvs_control_state_to_string(control->state));
-    json_string(json, "problem",
-                (size_t)control->problem < COUNT(control_problems)
-                    ? control_problems[control->problem]
-                    : NULL);
+    json_string(json, "problem", hvs_control_problem_to_word(control->problem));
     json_number(json, "attempts", control->attempts);
     json_number_or_null(json, "next_attempt_ms", has_next, elapsed(status->now, control->deadline));
     json_string(json, "protocol", control->state == HVS_CONTROL_READY ? buffer : NULL);

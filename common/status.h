@@ -81,6 +81,8 @@ struct hvs_status {
     uint64_t                 started;    /* of the service */
     struct hvs_control       control;
     enum hvs_channel_state   channels[HVS_CHANNELS];
+    uint64_t                 channels_since[HVS_CHANNELS]; /* when they came to be so, as now; 0:
+                                                              not known */
     const char              *problem;    /* what keeps channels from being used; NULL if nothing */
     uint64_t                 sessions_total;
     struct hvs_session_counters totals;  /* of all sessions, the living ones included */

@@ -1,6 +1,8 @@
 #include "synthrdp.h"
 #include "wire.h"
 
+#include <string.h>
+
 const struct hvs_guid hvs_synthrdp_control_class = {
     0xf8e65716, 0x3cb3, 0x4a06, { 0x9a, 0x60, 0x18, 0x89, 0xc5, 0xcc, 0xca, 0xb5 }
 };
@@ -246,4 +248,26 @@ hvs_control_problem_to_string(enum hvs_control_problem problem)
         return "the control channel could not be opened or broke";
     }
     return "unknown problem";
+}
+
+static const char *const problem_words[] = {
+    [HVS_CONTROL_NO_PROBLEM] = NULL,           [HVS_CONTROL_NO_ANSWER] = "no-answer",
+    [HVS_CONTROL_REFUSED] = "refused",         [HVS_CONTROL_HOST_ERROR] = "host-error",
+    [HVS_CONTROL_BAD_MESSAGE] = "bad-message", [HVS_CONTROL_OPEN_FAILED] = "open-failed",
+};
+#define PROBLEMS (sizeof(problem_words) / sizeof(problem_words)[0])
+
+const char *
+hvs_control_problem_to_word(enum hvs_control_problem problem)
+{
+    return (size_t)problem < PROBLEMS ? problem_words[problem] : NULL;
+}
+
+enum hvs_control_problem
+hvs_control_problem_from_word(const char *word)
+{
+    for (size_t i = 1; i < PROBLEMS; i++)
+        if (strcmp(word, problem_words[i]) == 0)
+            return (enum hvs_control_problem)i;
+    return HVS_CONTROL_NO_PROBLEM;
 }

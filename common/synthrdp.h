@@ -104,5 +104,9 @@ void hvs_control_request(uint8_t request[HVS_SYNTHRDP_REQUEST_SIZE]);
 /* Names for status ("ready") and clauses for people, without a full stop. Never NULL. */
 const char *hvs_control_state_to_string(enum hvs_control_state state);
 const char *hvs_control_problem_to_string(enum hvs_control_problem problem);
+/* Its stable identifier, "no-answer"; NULL: no problem, or none that is known. */
+const char *hvs_control_problem_to_word(enum hvs_control_problem problem);
+/* NO_PROBLEM for a word that is none. */
+enum hvs_control_problem hvs_control_problem_from_word(const char *word);
 
 #endif

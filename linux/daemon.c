@@ -43,6 +43,9 @@ struct hvs_daemon {
     hvs_offers               *offers;
     hvs_control_channel      *control;
     hvs_dbus                 *dbus;
+    enum hvs_channel_state    channels[HVS_CHANNELS]; /* as they were last seen */
+    uint64_t                  channels_since[HVS_CHANNELS];
+    char                     *config_error; /* of the last time it was read; NULL: it was sound */
     enum hvs_control_state    control_was;
     struct slot               slots[HVS_CHANNELS]; /* [0] is not used */
     uint32_t                  last_session;
@@ -81,6 +84,17 @@ control_channel_state(const hvs_control_channel *control)
 }
 
 static void
+note_channel(hvs_daemon *daemon, struct hvs_status *status, unsigned channel,
+             enum hvs_channel_state state)
+{
+    if (daemon->channels[channel] != state)
+        daemon->channels_since[channel] = status->now;
+    daemon->channels[channel] = state;
+    status->channels[channel] = state;
+    status->channels_since[channel] = daemon->channels_since[channel];
+}
+
+static void
 fill_status(struct hvs_status *status, gpointer user_data)
 {
     hvs_daemon *daemon = user_data;
@@ -98,9 +112,9 @@ fill_status(struct hvs_status *status, gpointer user_data)
     if (status->problem == NULL)
         status->problem = hvs_control_channel_error(daemon->control);
     memcpy(status->ended, daemon->ended, sizeof(status->ended));
-    status->channels[HVS_CONTROL_CHANNEL] = control_channel_state(daemon->control);
+    note_channel(daemon, status, HVS_CONTROL_CHANNEL, control_channel_state(daemon->control));
     for (unsigned i = 1; i < HVS_CHANNELS; i++) {
-        status->channels[i] = slot_state(&daemon->slots[i]);
+        note_channel(daemon, status, i, slot_state(&daemon->slots[i]));
         if (daemon->slots[i].relay != NULL) {
             struct hvs_session *session = &status->sessions[status->session_count++];
 
@@ -378,10 +392,13 @@ reload(gpointer user_data, GError **error)
     GError *local_error = NULL;
 
     hvs_notify_format("RELOADING=1\nMONOTONIC_USEC=%" G_GINT64_FORMAT, g_get_monotonic_time());
+    g_clear_pointer(&daemon->config_error, g_free);
     if (load_settings(daemon, &local_error))
         hvs_log(HVS_LOG_NOTICE, "configuration reloaded; sessions that run keep theirs");
     else
         hvs_log(HVS_LOG_ERROR, "%s; the configuration stays as it was", local_error->message);
+    if (local_error != NULL)
+        daemon->config_error = g_strdup(local_error->message);
     rescan(daemon);
     hvs_notify("READY=1");
     if (local_error == NULL)
@@ -509,10 +526,19 @@ disconnect_session(uint32_t id, gpointer user_data)
     return false;
 }
 
+static const char *
+config_error_of(gpointer user_data)
+{
+    hvs_daemon *daemon = user_data;
+
+    return daemon->config_error;
+}
+
 static const struct hvs_dbus_service dbus_service = {
     .fill_status = fill_status,
     .watch_sessions = watch_sessions,
     .settings = settings_of,
+    .config_error = config_error_of,
     .disconnect = disconnect_session,
     .rescan = rescan,
     .reload = reload,
@@ -528,18 +554,20 @@ hvs_daemon_new(const struct hvs_daemon_options *options, GError **error)
     daemon->options = *options;
     daemon->config = options->config != NULL ?
                          g_strdup(options->config) :
-                         hvs_config_default_path(options->roots);
+                         hvs_config_default_path(&options->machine->roots);
     daemon->started = hvs_relay_now();
+    for (unsigned i = 0; i < HVS_CHANNELS; i++)
+        daemon->channels_since[i] = daemon->started;
     daemon->loop = g_main_loop_new(NULL, FALSE);
     for (unsigned i = 0; i < HVS_CHANNELS; i++)
         daemon->slots[i] = (struct slot) { .daemon = daemon, .channel = i };
     if (!load_settings(daemon, error))
         return NULL;
-    daemon->offers = hvs_offers_new(options->roots, &offers_callbacks, daemon, error);
+    daemon->offers = hvs_offers_new(&options->machine->roots, &offers_callbacks, daemon, error);
     if (daemon->offers == NULL)
         return NULL;
     daemon->control = hvs_control_channel_new(daemon->offers, on_control_changed, daemon);
-    daemon->dbus = hvs_dbus_new(&dbus_service, daemon);
+    daemon->dbus = hvs_dbus_new(&dbus_service, options->machine, daemon);
     return g_steal_pointer(&daemon);
 }
 
@@ -570,6 +598,7 @@ hvs_daemon_free(hvs_daemon *daemon)
     g_clear_pointer(&daemon->offers, hvs_offers_free);
     g_clear_pointer(&daemon->loop, g_main_loop_unref);
     g_free(daemon->problem);
+    g_free(daemon->config_error);
     g_free(daemon->config);
     g_free(daemon);
 }

@@ -2,7 +2,7 @@
 #ifndef HVS_LINUX_DAEMON_H
 #define HVS_LINUX_DAEMON_H
 
-#include "roots.h"
+#include "machine.h"
 
 #include "common/settings.h"
 
@@ -14,7 +14,7 @@ struct hvs_daemon_options {
     const char *config;          /* path of the configuration file; NULL: the default, which may be
                                     missing */
     const char *log_level;       /* overrides the configuration; NULL: does not */
-    const struct hvs_roots *roots; /* borrowed, outlives the daemon */
+    const struct hvs_machine *machine; /* borrowed, outlives the daemon */
 };
 
 /* Loads the configuration and starts watching the host. Errors of the configuration are of the

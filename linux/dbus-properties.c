@@ -1,5 +1,7 @@
 #include "dbus-properties.h"
 
+#include <string.h>
+
 #define TRANSPORT_VMBUS    "vmbus"
 #define TRANSPORT_HVSOCKET "hvsocket"
 /* Enough for HVS_SERVERS_MAX of the longest addresses. */
@@ -96,6 +98,14 @@ get_transports(const struct hvs_dbus_view *view)
     return g_variant_new_strv(transports, G_N_ELEMENTS(transports));
 }
 
+/* Of its listener: this build has none. */
+static GVariant *
+get_hvsocket(const struct hvs_dbus_view *view)
+{
+    (void)view;
+    return text("off");
+}
+
 static GVariant *
 get_servers(const struct hvs_dbus_view *view)
 {
@@ -131,11 +141,151 @@ get_total_to_server(const struct hvs_dbus_view *view)
     return g_variant_new_uint64(view->status->totals.bytes_to_server);
 }
 
+/* The state of each channel, and since when. */
+static GVariant *
+get_channels(const struct hvs_dbus_view *view)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("a(usst)"));
+    for (unsigned i = 0; i < HVS_CHANNELS; i++)
+        g_variant_builder_add(&builder, "(uss@t)", i, i == HVS_CONTROL_CHANNEL ? "control" : "data",
+                              hvs_channel_state_to_string(view->status->channels[i]),
+                              time_of_day(view, view->status->channels_since[i]));
+    return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+get_control_problem(const struct hvs_dbus_view *view)
+{
+    return text(hvs_control_problem_to_word(view->status->control.problem));
+}
+
+/* What became of the last session, as the diagnosis takes it. */
+static void
+facts_of_status(const struct hvs_dbus_view *view, struct hvs_facts *facts)
+{
+    memset(facts, 0, sizeof *facts);
+    hvs_facts_add_status(facts, view->status);
+}
+
+static GVariant *
+get_failure_code(const struct hvs_dbus_view *view)
+{
+    struct hvs_facts facts;
+
+    facts_of_status(view, &facts);
+    return g_variant_new_uint32(facts.failure_code);
+}
+
+static GVariant *
+get_server_encrypts(const struct hvs_dbus_view *view)
+{
+    struct hvs_facts facts;
+
+    facts_of_status(view, &facts);
+    return g_variant_new_boolean(facts.server_encrypts == HVS_YES);
+}
+
+/* ---- Manager: the diagnosis ---- */
+
+static GVariant *
+get_server_state(const struct hvs_dbus_view *view)
+{
+    enum hvs_answer listening = view->facts != NULL ? view->facts->server_listening : HVS_UNKNOWN;
+
+    if (listening == HVS_UNKNOWN)
+        return text("unknown");
+    return text(listening == HVS_YES ? "reachable" : "unreachable");
+}
+
+static GVariant *
+get_virtual_machine(const struct hvs_dbus_view *view)
+{
+    return text(view->facts != NULL ? view->facts->vm_name : NULL);
+}
+
+static GVariant *
+get_host_name(const struct hvs_dbus_view *view)
+{
+    return text(view->facts != NULL ? view->facts->host_name : NULL);
+}
+
+static GVariant *
+get_host_build(const struct hvs_dbus_view *view)
+{
+    return text(view->facts != NULL ? view->facts->host_build : NULL);
+}
+
+static GVariant *
+get_verdict(const struct hvs_dbus_view *view)
+{
+    if (view->diagnosis == NULL)
+        return text(NULL);
+    return text(hvs_verdict_to_string(view->diagnosis->verdict));
+}
+
+static GVariant *
+get_diagnosis_summary(const struct hvs_dbus_view *view)
+{
+    if (view->diagnosis == NULL)
+        return text(NULL);
+    return text(hvs_diagnosis_summary(view->facts, view->diagnosis));
+}
+
+/* One of a finding's texts, the facts filled in. */
+static GVariant *
+phrase(const struct hvs_facts *facts, const char *template)
+{
+    char buffer[HVS_FINDING_TEXT_MAX];
+    struct hvs_text out;
+
+    hvs_text_init(&out, buffer, sizeof buffer);
+    if (template != NULL)
+        hvs_finding_print(facts, template, &out);
+    return text(buffer);
+}
+
+static GVariant *
+fix_steps(const struct hvs_facts *facts, const struct hvs_finding *finding)
+{
+    const struct hvs_fix *fix = NULL;
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("a(sss)"));
+    while ((fix = hvs_finding_next_fix(facts, finding, fix)) != NULL)
+        g_variant_builder_add(&builder, "(s@s@s)", hvs_place_to_string(fix->where),
+                              phrase(facts, fix->note), phrase(facts, fix->command));
+    return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+describe_finding(const struct hvs_facts *facts, const struct hvs_finding *finding)
+{
+    g_autofree char *manual = g_strconcat("man:hvsession(7)#", finding->name, NULL);
+    GVariantDict dict;
+
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "code", "s", finding->code);
+    g_variant_dict_insert(&dict, "name", "s", finding->name);
+    g_variant_dict_insert(&dict, "severity", "s", hvs_severity_to_string(finding->severity));
+    g_variant_dict_insert_value(&dict, "sentence", phrase(facts, finding->sentence));
+    g_variant_dict_insert_value(&dict, "why", phrase(facts, finding->why));
+    g_variant_dict_insert(&dict, "manual", "s", manual);
+    g_variant_dict_insert_value(&dict, "fix", fix_steps(facts, finding));
+    return g_variant_dict_end(&dict);
+}
+
 static GVariant *
 get_findings(const struct hvs_dbus_view *view)
 {
-    (void)view;
-    return g_variant_new_array(G_VARIANT_TYPE("a{ss}"), NULL, 0);
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("aa{sv}"));
+    for (unsigned i = 0; view->diagnosis != NULL && i < view->diagnosis->count; i++)
+        g_variant_builder_add_value(&builder,
+                                    describe_finding(view->facts, view->diagnosis->findings[i]));
+    return g_variant_builder_end(&builder);
 }
 
 static const struct hvs_dbus_property manager_properties[] = {
@@ -153,6 +303,17 @@ static const struct hvs_dbus_property manager_properties[] = {
     { "SessionsTotal", get_sessions_total },
     { "BytesToHost", get_total_to_host },
     { "BytesToServer", get_total_to_server },
+    { "Channels", get_channels },
+    { "HvSocket", get_hvsocket },
+    { "ControlProblem", get_control_problem },
+    { "FailureCode", get_failure_code },
+    { "ServerEncrypts", get_server_encrypts },
+    { "ServerState", get_server_state },
+    { "VirtualMachine", get_virtual_machine },
+    { "HostName", get_host_name },
+    { "HostBuild", get_host_build },
+    { "Verdict", get_verdict },
+    { "DiagnosisSummary", get_diagnosis_summary },
     { "Findings", get_findings },
 };
 

@@ -3,6 +3,7 @@
 #ifndef HVS_LINUX_DBUS_PROPERTIES_H
 #define HVS_LINUX_DBUS_PROPERTIES_H
 
+#include "common/diagnosis.h"
 #include "common/settings.h"
 #include "common/status.h"
 
@@ -13,6 +14,8 @@ struct hvs_dbus_view {
     const struct hvs_status   *status;
     const struct hvs_settings *settings;
     const struct hvs_session  *session; /* NULL for the Manager */
+    const struct hvs_facts     *facts;     /* of the last look at the machine, and what they */
+    const struct hvs_diagnosis *diagnosis; /* amount to; both NULL before the first one */
     int64_t  epoch;   /* time of day when the clock of the status said 0, milliseconds since 1970 */
     uint64_t rate_to_host, rate_to_server; /* bytes a second */
 };

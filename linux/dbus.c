@@ -1,5 +1,6 @@
 #include "dbus.h"
 
+#include "checkup.h"
 #include "dbus-properties.h"
 #include "dbus-xml.h"
 #include "log.h"
@@ -36,6 +37,16 @@ struct object {
     struct rate to_host, to_server;
 };
 
+/* What the diagnosis depends on beside the machine: when it changes, the machine is looked at
+ * again. */
+struct occasion {
+    enum hvs_overall overall;
+    enum hvs_control_problem control_problem;
+    uint64_t sessions_total;
+    unsigned session_count;
+    bool problem, config_error;
+};
+
 struct hvs_dbus {
     const struct hvs_dbus_service *service;
     gpointer user_data;
@@ -49,6 +60,13 @@ struct hvs_dbus {
     guint object_manager; /* registration */
     struct object *manager;
     GPtrArray *sessions; /* of struct object */
+
+    hvs_checkup *checkup;
+    struct occasion occasion; /* of the last look that nobody had to ask for */
+    bool looked;              /* there was one on this connection */
+    bool diagnosed;           /* the rest is valid */
+    struct hvs_facts facts;
+    struct hvs_diagnosis diagnosis;
 
     guint retry, retry_pause; /* timer; milliseconds */
     GFileMonitor *socket;     /* waits for that of the bus */
@@ -100,6 +118,8 @@ make_view(const struct object *object, const struct hvs_status *status, struct h
         .status = status,
         .settings = object->dbus->service->settings(object->dbus->user_data),
         .session = find_session(status, object->session),
+        .facts = object->dbus->diagnosed ? &object->dbus->facts : NULL,
+        .diagnosis = object->dbus->diagnosed ? &object->dbus->diagnosis : NULL,
         .epoch = object->epoch,
         .rate_to_host = object->to_host.bytes_per_second,
         .rate_to_server = object->to_server.bytes_per_second,
@@ -306,6 +326,52 @@ match_sessions(hvs_dbus *dbus, const struct hvs_status *status)
             add_session(dbus, session->id, status);
 }
 
+/* ---- the diagnosis ---- */
+
+/* The machine was looked at: the service's own knowledge makes it whole. */
+static void
+on_looked(const struct hvs_facts *facts, gpointer user_data)
+{
+    hvs_dbus *dbus = user_data;
+    g_autofree struct hvs_status *status = take_status(dbus);
+    const char *config_error = dbus->service->config_error(dbus->user_data);
+
+    dbus->facts = *facts;
+    hvs_facts_add_status(&dbus->facts, status);
+    if (config_error != NULL)
+        g_strlcpy(dbus->facts.config_error, config_error, sizeof dbus->facts.config_error);
+    hvs_diagnose(&dbus->facts, &dbus->diagnosis);
+    dbus->diagnosed = true;
+    hvs_dbus_changed(dbus);
+}
+
+static bool
+is_same_occasion(const struct occasion *a, const struct occasion *b)
+{
+    return a->overall == b->overall && a->control_problem == b->control_problem &&
+           a->sessions_total == b->sessions_total && a->session_count == b->session_count &&
+           a->problem == b->problem && a->config_error == b->config_error;
+}
+
+static void
+look_on_occasion(hvs_dbus *dbus, const struct hvs_status *status)
+{
+    struct occasion occasion = {
+        .overall = hvs_status_overall(status),
+        .control_problem = status->control.problem,
+        .sessions_total = status->sessions_total,
+        .session_count = status->session_count,
+        .problem = hvs_status_problem(status) != NULL,
+        .config_error = dbus->service->config_error(dbus->user_data) != NULL,
+    };
+
+    if (dbus->looked && is_same_occasion(&dbus->occasion, &occasion))
+        return;
+    dbus->looked = true;
+    dbus->occasion = occasion;
+    hvs_checkup_request(dbus->checkup, dbus->service->settings(dbus->user_data), NULL, NULL);
+}
+
 /* ---- updates ---- */
 
 /* Everything that has changed since the last update, in one signal an object. */
@@ -318,6 +384,7 @@ update(hvs_dbus *dbus)
     /* Before the snapshot: what comes behind it is told. */
     dbus->service->watch_sessions(dbus->user_data);
     status = take_status(dbus);
+    look_on_occasion(dbus, status);
     match_sessions(dbus, status);
     tell_changes(dbus->manager, status);
     for (guint i = 0; i < dbus->sessions->len; i++) {
@@ -398,6 +465,28 @@ describe(hvs_dbus *dbus, GVariant *parameters, GDBusMethodInvocation *invocation
 }
 
 static void
+answer_diagnose(gboolean done, gpointer user_data)
+{
+    GDBusMethodInvocation *invocation = user_data;
+
+    if (done)
+        g_dbus_method_invocation_return_value(invocation, NULL);
+    else
+        g_dbus_method_invocation_return_error(invocation, G_DBUS_ERROR, G_DBUS_ERROR_DISCONNECTED,
+                                              "the service stops");
+}
+
+static void
+diagnose(hvs_dbus *dbus, GDBusMethodInvocation *invocation)
+{
+    if (!hvs_checkup_request(dbus->checkup, dbus->service->settings(dbus->user_data),
+                             answer_diagnose, invocation))
+        g_dbus_method_invocation_return_error(invocation, G_DBUS_ERROR,
+                                              G_DBUS_ERROR_LIMITS_EXCEEDED,
+                                              "too many wait for a diagnosis; ask again later");
+}
+
+static void
 disconnect_session(GDBusMethodInvocation *invocation, gpointer user_data)
 {
     hvs_dbus *dbus = user_data;
@@ -466,7 +555,10 @@ call_manager(GDBusConnection *connection, const char *sender, const char *path,
         hvs_polkit_check(dbus->polkit, invocation, actions[i].action, actions[i].act, dbus);
         return;
     }
-    describe(dbus, parameters, invocation);
+    if (g_str_equal(method, "Diagnose"))
+        diagnose(dbus, invocation);
+    else
+        describe(dbus, parameters, invocation);
 }
 
 static void
@@ -560,6 +652,8 @@ forget_bus(hvs_dbus *dbus)
     g_clear_signal_handler(&dbus->closed, dbus->connection);
     g_clear_handle_id(&dbus->owner, g_bus_unown_name);
     g_clear_pointer(&dbus->polkit, hvs_polkit_free);
+    hvs_checkup_dismiss(dbus->checkup);
+    dbus->looked = false;
     g_ptr_array_set_size(dbus->sessions, 0);
     g_clear_pointer(&dbus->manager, free_object);
     if (dbus->object_manager != 0)
@@ -728,7 +822,8 @@ connect_to_bus(hvs_dbus *dbus)
 }
 
 hvs_dbus *
-hvs_dbus_new(const struct hvs_dbus_service *service, gpointer user_data)
+hvs_dbus_new(const struct hvs_dbus_service *service, const struct hvs_machine *machine,
+             gpointer user_data)
 {
     hvs_dbus *dbus = g_new0(hvs_dbus, 1);
     g_autoptr(GError) error = NULL;
@@ -738,6 +833,7 @@ hvs_dbus_new(const struct hvs_dbus_service *service, gpointer user_data)
     dbus->node = g_dbus_node_info_new_for_xml(hvs_dbus_xml, &error);
     if (dbus->node == NULL)
         g_error("io.github.hvsession1.xml: %s", error->message);
+    dbus->checkup = hvs_checkup_new(machine, on_looked, dbus);
     dbus->cancellable = g_cancellable_new();
     dbus->sessions = g_ptr_array_new_with_free_func(free_object);
     dbus->retry_pause = RETRY_PAUSE;
@@ -752,6 +848,7 @@ hvs_dbus_free(hvs_dbus *dbus)
     g_clear_handle_id(&dbus->retry, g_source_remove);
     g_clear_object(&dbus->socket);
     forget_bus(dbus);
+    hvs_checkup_free(dbus->checkup);
     g_object_unref(dbus->cancellable);
     g_ptr_array_unref(dbus->sessions);
     g_dbus_node_info_unref(dbus->node);

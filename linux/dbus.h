@@ -9,10 +9,10 @@
 #ifndef HVS_LINUX_DBUS_H
 #define HVS_LINUX_DBUS_H
 
+#include "machine.h"
+
 #include "common/settings.h"
 #include "common/status.h"
-
-#include <glib.h>
 
 #define HVS_DBUS_NAME "io.github.hvsession1"
 #define HVS_DBUS_PATH "/io/github/hvsession1"
@@ -27,6 +27,8 @@ struct hvs_dbus_service {
     /* hvs_dbus_changed() shall be called, once, when a living session changes. */
     void (*watch_sessions)(gpointer user_data);
     const struct hvs_settings *(*settings)(gpointer user_data); /* borrowed */
+    /* What is wrong in the configuration that was read last; NULL: nothing. Borrowed likewise. */
+    const char *(*config_error)(gpointer user_data);
     /* false: there is no living session of that id. */
     bool (*disconnect)(uint32_t id, gpointer user_data);
     void (*rescan)(gpointer user_data);
@@ -35,8 +37,10 @@ struct hvs_dbus_service {
 
 typedef struct hvs_dbus hvs_dbus;
 
-/* Connects to the bus from the main loop on. service is borrowed. */
-hvs_dbus *hvs_dbus_new(const struct hvs_dbus_service *service, gpointer user_data);
+/* Connects to the bus from the main loop on. service and machine, which is the one that the findings
+ * are about, are borrowed. */
+hvs_dbus *hvs_dbus_new(const struct hvs_dbus_service *service, const struct hvs_machine *machine,
+                       gpointer user_data);
 /* Something in the status may have changed: publishes it soon. */
 void hvs_dbus_changed(hvs_dbus *dbus);
 void hvs_dbus_free(hvs_dbus *dbus);

@@ -16,6 +16,7 @@ struct options {
     char    *log_level;
     gboolean bind;
     gboolean unbind;
+    char    *root; /* another machine's trees below this directory; NULL: this machine */
     gboolean version;
 };
 
@@ -30,6 +31,8 @@ parse_options(int *argc, char ***argv, struct options *options, GError **error)
         { "bind", 0, 0, G_OPTION_ARG_NONE, &options->bind,
           "Bind the host's channels to the driver uio_hv_generic, as root, and exit", NULL },
         { "unbind", 0, 0, G_OPTION_ARG_NONE, &options->unbind, "Undo that, and exit", NULL },
+        { "root", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->root,
+          "Take the system's trees from below DIR", "DIR" },
         { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version, "Print the version and exit",
           NULL },
         { 0 },
@@ -77,15 +80,17 @@ change_binding(gboolean (*change)(const struct hvs_roots *roots, GError **error)
 static int
 run_daemon(const struct options *options)
 {
-    const struct hvs_roots roots = HVS_ROOTS_SYSTEM;
+    g_auto(hvs_machine) machine;
     const struct hvs_daemon_options daemon_options = {
         .config = options->config,
         .log_level = options->log_level,
-        .roots = &roots,
+        .machine = &machine,
     };
     g_autoptr(GError) error = NULL;
-    g_autoptr(hvs_daemon) daemon = hvs_daemon_new(&daemon_options, &error);
+    g_autoptr(hvs_daemon) daemon = NULL;
 
+    hvs_machine_init(&machine, options->root);
+    daemon = hvs_daemon_new(&daemon_options, &error);
     if (daemon == NULL) {
         fprintf(stderr, "hvsessiond: %s\n", error->message);
         return error->domain == HVS_CONFIG_ERROR ? EXIT_USAGE : EXIT_FAILURE;
@@ -117,5 +122,6 @@ main(int argc, char **argv)
     }
     g_free(options.config);
     g_free(options.log_level);
+    g_free(options.root);
     return status;
 }

@@ -11,6 +11,7 @@
 #define LEAF_FEATURES          1u
 #define FEATURE_HYPERVISOR     (1u << 31) /* ECX */
 #define LEAF_HYPERVISOR        0x40000000u
+#define LEAF_HYPER_V_BUILD     0x40000002u
 #define LEAF_HYPER_V_FEATURES  0x40000003u
 #define FEATURE_ISOLATION      (1u << 22) /* EBX */
 #define LEAF_HYPER_V_ISOLATION 0x4000000cu
@@ -49,6 +50,8 @@ hvs_probe_read_cpu(struct hvs_probe_cpu *cpu)
     if (strcmp(cpu->vendor, hyper_v_vendor) != 0)
         return;
     read_vendor(LEAF_BESIDE, cpu->beside, &ignored);
+    if (highest >= LEAF_HYPER_V_BUILD)
+        __cpuid(LEAF_HYPER_V_BUILD, cpu->build[0], cpu->build[1], cpu->build[2], cpu->build[3]);
     if (highest < LEAF_HYPER_V_ISOLATION)
         return;
     __cpuid(LEAF_HYPER_V_FEATURES, eax, ebx, ecx, edx);
@@ -163,6 +166,18 @@ probe_hypervisor(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
         set_other_hypervisor(facts, cpu->vendor);
     else if (cpu->answers)
         facts->hypervisor = HVS_HYPERVISOR_NONE;
+}
+
+/* As the kernel prints it at its start, without service pack and branch: major and minor version
+ * (EBX 31:16 and 15:0), build (EAX) and service number (EDX 23:0). */
+static void
+probe_host_build(struct hvs_facts *facts, const struct hvs_probe_cpu *cpu)
+{
+    const guint32 *build = cpu->build;
+
+    if (facts->hypervisor == HVS_HYPERVISOR_HYPER_V && build[0] != 0)
+        g_snprintf(facts->host_build, sizeof facts->host_build, "%u.%u.%u.%u", build[1] >> 16,
+                   build[1] & 0xffff, build[0], build[3] & 0xffffff);
 }
 
 /* The chassis asset tag of every virtual machine in Azure, "MSFT AZURE VM" in digits. */
@@ -290,6 +305,7 @@ hvs_probe_machine(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
     hvs_probe_set(facts->kernel, kernel);
     facts->vmbus = hvs_probe_answer(hvs_probe_exists(probe->roots->sys, "bus/vmbus"));
     probe_hypervisor(probe, cpu);
+    probe_host_build(facts, cpu);
     facts->wsl = hvs_probe_answer(is_wsl(probe));
     facts->azure = hvs_probe_answer(strcmp(tag, AZURE_ASSET_TAG) == 0);
     facts->confidential = hvs_probe_answer(cpu->isolation == ISOLATION_SNP ||

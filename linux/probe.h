@@ -26,6 +26,7 @@ struct hvs_probe_cpu {
     char     beside[13]; /* CPUID 0x40000100: who else is there; KVM and Xen take Hyper-V's place
                             at 0x40000000 to please Windows, and show themselves here */
     guint32  isolation;  /* [TLFS] 0x4000000C EBX 3:0: 2 SEV-SNP, 3 TDX */
+    guint32  build[4];   /* [TLFS] 0x40000002 EAX to EDX: version of the hypervisor; 0: not known */
 };
 
 /* Asks the processor that this runs on. */

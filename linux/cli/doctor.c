@@ -2,7 +2,7 @@
 #include "cli.h"
 
 #include "../config.h"
-#include "../probe.h"
+#include "../machine.h"
 
 #include <stdio.h>
 
@@ -12,57 +12,21 @@ struct options {
     char *root; /* another system's, below this directory; NULL: this one */
 };
 
-/* ---- which system ---- */
-
-struct place {
-    struct hvs_roots roots;
-    struct hvs_probe_cpu cpu;
-    char *paths[5]; /* owned; what roots points to */
-};
-
-/* The trees below a directory, as of a mounted disk or a test. Its processor is nobody's to ask. */
-static void
-find_place(struct place *place, const char *root)
-{
-    static const char *const names[] = { "sys", "dev", "run", "etc", "proc" };
-
-    *place = (struct place){ .roots = HVS_ROOTS_SYSTEM };
-    if (root == NULL) {
-        hvs_probe_read_cpu(&place->cpu);
-        return;
-    }
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
-        place->paths[i] = g_build_filename(root, names[i], NULL);
-    place->roots = (struct hvs_roots){ .sys = place->paths[0],
-                                       .dev = place->paths[1],
-                                       .run = place->paths[2],
-                                       .etc = place->paths[3],
-                                       .proc = place->paths[4],
-                                       .root = root };
-}
-
-static void
-clear_place(struct place *place)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(place->paths); i++)
-        g_free(place->paths[i]);
-}
-
 /* ---- what is wrong ---- */
 
 static void
-gather(const struct place *place, struct hvs_facts *facts)
+gather(const struct hvs_machine *machine, struct hvs_facts *facts)
 {
     struct hvs_settings settings;
-    g_autofree char *path = hvs_config_default_path(&place->roots);
+    g_autofree char *path = hvs_config_default_path(&machine->roots);
     g_autoptr(GError) error = NULL;
     gboolean sound;
 
     hvs_settings_init(&settings);
     sound = hvs_config_load(path, FALSE, &settings, &error);
-    hvs_probe(&(struct hvs_probe_options){ .roots = &place->roots,
+    hvs_probe(&(struct hvs_probe_options){ .roots = &machine->roots,
                                            .settings = &settings,
-                                           .cpu = &place->cpu },
+                                           .cpu = &machine->cpu },
               facts);
     if (sound)
         return;
@@ -94,11 +58,10 @@ examine(const struct options *options)
     struct hvs_facts facts;
     struct hvs_diagnosis diagnosis;
     struct hvs_text text;
-    struct place place;
+    g_auto(hvs_machine) machine;
 
-    find_place(&place, options->root);
-    gather(&place, &facts);
-    clear_place(&place);
+    hvs_machine_init(&machine, options->root);
+    gather(&machine, &facts);
     hvs_diagnose(&facts, &diagnosis);
     hvs_text_init(&text, report, size);
     print_report(&facts, &diagnosis, options, &text);

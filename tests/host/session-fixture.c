@@ -183,7 +183,8 @@ daemon_environment(const char *socket, const char *bus)
 void
 start_daemon(struct fixture *f)
 {
-    const char *arguments[] = { daemon_program(), "--config", f->config, NULL };
+    const char *arguments[] = { daemon_program(), "--config", f->config,
+                                f->root ? "--root" : NULL, f->root, NULL };
     g_auto(GStrv) environment = daemon_environment(f->socket, f->bus);
     GError *error = NULL;
 
@@ -303,7 +304,7 @@ stop_host(struct fixture *f)
 void
 set_up(struct fixture *f, const struct setup *setup)
 {
-    *f = (struct fixture){ .listener = -1, .bus = setup->bus };
+    *f = (struct fixture){ .listener = -1, .bus = setup->bus, .root = setup->root };
     current = f;
     signal(SIGABRT, print_log);
     signal(SIGTRAP, print_log);

@@ -43,6 +43,7 @@ struct fixture {
     int listener; /* of the server; -1: none */
     char *server; /* what Server says */
     const char *bus; /* address of the system bus; NULL: the daemon finds none */
+    const char *root; /* of the machine that it examines; NULL: this one */
     struct daemon daemon;
 };
 
@@ -52,6 +53,7 @@ struct setup {
     const char *settings; /* lines beside Server */
     const char *server;   /* Server; NULL: the fixture's own TCP server */
     const char *bus;      /* as in struct fixture */
+    const char *root;     /* likewise */
     bool no_daemon;       /* start_daemon() is for later */
     bool no_host;         /* start_host() is */
 };

@@ -4,8 +4,11 @@
 #include "private-bus.h"
 #include "session-fixture.h"
 
+#include "linux/checkup.h"
 #include "linux/dbus.h"
+#include "tests/unit/fake-guest.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -284,6 +287,49 @@ wait_objects(struct test *t, const char *name, unsigned count)
     wait_until(are_counted, &counted, "the sessions were not told");
 }
 
+/* ---- time and answers ---- */
+
+static gboolean
+on_time(gpointer data)
+{
+    *(gboolean *)data = TRUE;
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean
+is_time(gpointer data)
+{
+    return *(gboolean *)data;
+}
+
+/* Takes signals for that long. */
+static void
+listen_for(guint milliseconds)
+{
+    gboolean over = FALSE;
+
+    g_timeout_add(milliseconds, on_time, &over);
+    wait_until(is_time, &over, "time does not pass");
+}
+
+static void
+on_called(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+    GError **error = user_data;
+    GVariant *reply = g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, error);
+
+    if (reply != NULL) {
+        g_variant_unref(reply);
+        *error = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_FAILED, "it was allowed");
+    }
+}
+
+static gboolean
+has_error(gpointer data)
+{
+    return *(GError **)data != NULL;
+}
+
 /* ---- what is published ---- */
 
 static void
@@ -302,7 +348,6 @@ test_manager(void)
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "Transports", "['vmbus']");
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "Server", server);
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "SessionCount", "0");
-    expect_property(&t, HVS_DBUS_PATH, MANAGER, "Findings", "[]");
     end_test(&t);
 }
 
@@ -574,6 +619,305 @@ test_ended_sessions(void)
     end_test(&t);
 }
 
+/* ---- the diagnosis ---- */
+
+/* The daemon on a guest made of files, where the RDP server listens at port 3389. */
+static void
+begin_on_guest(struct test *t, struct guest *guest)
+{
+    guest_init(guest);
+    begin_test(t, (struct setup){ .root = guest->directory, .server = "tcp:127.0.0.1:3389" });
+    wait_told(t, HVS_DBUS_PATH, "Verdict", "'fine'");
+}
+
+static void
+end_on_guest(struct test *t, struct guest *guest)
+{
+    end_test(t);
+    guest_clear(guest);
+}
+
+/* As the guest's kernel shows who listens; port 0: nobody. */
+static void
+set_listener(const struct guest *guest, guint port)
+{
+    g_autofree char *table = g_strdup_printf("  sl  local_address rem_address   st\n"
+                                             "   0: 00000000:%04X 00000000:0000 0A\n",
+                                             port);
+
+    guest_write(guest, "proc/net/tcp", table);
+}
+
+/* Findings were told, and one of them has that name. */
+static gboolean
+is_found(gpointer data)
+{
+    const struct wanted *wanted = data;
+    g_autoptr(GVariant) findings = told_property(wanted->t, HVS_DBUS_PATH, "Findings");
+
+    for (gsize i = 0; findings != NULL && i < g_variant_n_children(findings); i++) {
+        g_autoptr(GVariant) finding = g_variant_get_child_value(findings, i);
+        const char *name = NULL;
+
+        if (g_variant_lookup(finding, "name", "&s", &name) && g_str_equal(name, wanted->name))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+wait_found(struct test *t, const char *name)
+{
+    struct wanted wanted = { .t = t, .name = name };
+
+    wait_until(is_found, &wanted, name);
+}
+
+static void
+test_fine_guest(void)
+{
+    struct guest guest;
+    struct test t;
+
+    begin_on_guest(&t, &guest);
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "DiagnosisSummary",
+                    "'All is in place for Enhanced Session.'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "Findings", "[]");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "ServerState", "'reachable'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "VirtualMachine", "'Build 7'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "HostName", "'HV01'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "HostBuild", "''");
+    end_on_guest(&t, &guest);
+}
+
+/* What doctor says, in every part, as soon as Diagnose() has returned. */
+static void
+test_diagnose(void)
+{
+    struct guest guest;
+    struct test t;
+    g_autoptr(GVariant) findings = NULL, finding = NULL, steps = NULL;
+    const char *where, *note, *command;
+
+    begin_on_guest(&t, &guest);
+    guest_remove(&guest, GUEST_CONTROL);
+    guest_remove(&guest, GUEST_DATA);
+    call_manager(&t, "Diagnose", NULL);
+    findings = get_property(&t, HVS_DBUS_PATH, MANAGER, "Findings");
+    finding = g_variant_get_child_value(findings, 0);
+    for (const char *const *key =
+             (const char *const[]){ "code", "name", "severity", "sentence", "why", "manual", NULL };
+         *key != NULL; key++) {
+        const char *value = NULL;
+
+        g_assert_true(g_variant_lookup(finding, *key, "&s", &value));
+        g_assert_cmpstr(value, !=, "");
+        if (g_str_equal(*key, "name"))
+            g_assert_cmpstr(value, ==, "not-offered");
+        if (g_str_equal(*key, "manual"))
+            g_assert_cmpstr(value, ==, "man:hvsession(7)#not-offered");
+    }
+    steps = g_variant_lookup_value(finding, "fix", G_VARIANT_TYPE("a(sss)"));
+    g_assert_nonnull(steps);
+    g_variant_get_child(steps, 0, "(&s&s&s)", &where, &note, &command);
+    g_assert_cmpstr(where, ==, "host");
+    g_assert_nonnull(strstr(command, "Set-VMHost -EnableEnhancedSessionMode $true"));
+    wait_told(&t, HVS_DBUS_PATH, "Verdict", "'not-offered'");
+
+    set_listener(&guest, 0);
+    call_manager(&t, "Diagnose", NULL);
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "ServerState", "'unreachable'");
+    end_on_guest(&t, &guest);
+}
+
+/* Only the service knows how the server answered; it looks again without being asked. */
+static void
+test_refused_session(void)
+{
+    static const uint8_t request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0,
+                                         0, 1, 0, 8,  0,  0x0b, 0, 0, 0 };
+    /* RDP_NEG_FAILURE: HYBRID_REQUIRED_BY_SERVER */
+    static const uint8_t failure[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
+                                         0, 3, 0, 8,  0,  5,    0, 0, 0 };
+    uint8_t bytes[sizeof failure];
+    struct session session;
+    struct guest guest;
+    struct test t;
+
+    guest_init(&guest);
+    begin_test(&t, (struct setup){ .root = guest.directory });
+    set_listener(&guest, (guint)g_ascii_strtoull(strrchr(t.f.server, ':') + 1, NULL, 10));
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "FailureCode", "0");
+    begin_session(&session, &t.f, 1);
+    host_write(&session, request, sizeof request);
+    session.server = accept_server(t.f.listener);
+    receive_all(session.server, bytes, sizeof request);
+    send_all(session.server, failure, sizeof failure);
+    host_read(&session, bytes, sizeof failure);
+    shutdown(session.server, SHUT_RDWR);
+    end_session(&session, "server-refused");
+    wait_told(&t, HVS_DBUS_PATH, "FailureCode", "5");
+    wait_found(&t, "server-nla-only");
+    end_on_guest(&t, &guest);
+}
+
+static void
+test_bad_configuration(void)
+{
+    struct guest guest;
+    struct test t;
+
+    begin_on_guest(&t, &guest);
+    write_config(&t.f, "tcp:127.0.0.1:99999", NULL);
+    signal_daemon(&t.f, SIGHUP);
+    wait_found(&t, "configuration");
+    write_config(&t.f, "tcp:127.0.0.1:3389", NULL);
+    signal_daemon(&t.f, SIGHUP);
+    wait_told(&t, HVS_DBUS_PATH, "Verdict", "'fine'");
+    end_on_guest(&t, &guest);
+}
+
+/* What the probe reads next is a pipe that nobody writes to. */
+static char *
+make_probe_wait(const struct guest *guest)
+{
+    char *path = guest_path(guest, "etc/os-release");
+
+    g_assert_cmpint(unlink(path), ==, 0);
+    g_assert_cmpint(mkfifo(path, 0644), ==, 0);
+    return path;
+}
+
+/* When it reads there; the next one finds a file again. */
+static void
+let_probe_go(const struct guest *guest, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    g_assert_cmpint(fd, >=, 0);
+    guest_write(guest, "etc/os-release", "ID=debian\n");
+    close(fd);
+}
+
+/* However long a look takes: everything else goes on, those who ask meanwhile get another look
+ * together, and too many are told so. */
+static void
+test_slow_diagnosis(void)
+{
+    GError *errors[HVS_CHECKUP_PENDING_MAX + 2] = { NULL };
+    struct session session;
+    struct guest guest;
+    struct test t;
+    g_autofree char *pipe = NULL;
+    gint64 began;
+
+    guest_init(&guest);
+    begin_test(&t, (struct setup){ .root = guest.directory });
+    start_session(&session, &t.f, 1);
+    wait_told(&t, HVS_DBUS_PATH, "SessionCount", "1");
+    call_manager(&t, "Diagnose", NULL);
+    pipe = make_probe_wait(&guest);
+    for (gsize i = 0; i < G_N_ELEMENTS(errors); i++)
+        g_dbus_connection_call(t.bus.connection, HVS_DBUS_NAME, HVS_DBUS_PATH, MANAGER, "Diagnose",
+                               NULL, NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, on_called,
+                               &errors[i]);
+    wait_until(has_error, &errors[G_N_ELEMENTS(errors) - 1], "no limit was told");
+    g_assert_true(g_error_matches(errors[G_N_ELEMENTS(errors) - 1], G_DBUS_ERROR,
+                                  G_DBUS_ERROR_LIMITS_EXCEEDED));
+    let_probe_go(&guest, pipe);
+    for (gsize i = 0; i < HVS_CHECKUP_PENDING_MAX; i++) {
+        wait_until(has_error, &errors[i], "no answer came");
+        g_assert_cmpstr(errors[i]->message, ==, "it was allowed");
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(errors); i++)
+        g_clear_error(&errors[i]);
+
+    began = g_get_monotonic_time();
+    for (unsigned i = 0; i < 3; i++)
+        call_manager(&t, "Diagnose", NULL);
+    g_assert_cmpint(g_get_monotonic_time() - began, >=,
+                    2 * HVS_CHECKUP_INTERVAL * G_TIME_SPAN_MILLISECOND);
+    check_session(&session);
+    hvhost_rescind(t.f.host, 1);
+    end_session(&session, "host-rescinded");
+    end_on_guest(&t, &guest);
+}
+
+/* A look that never ends does not keep the service from working, nor from ending. */
+static void
+test_stuck_diagnosis(void)
+{
+    struct guest guest;
+    struct session session;
+    struct test t;
+    g_autofree char *pipe = NULL;
+    GError *error = NULL;
+
+    guest_init(&guest);
+    begin_test(&t, (struct setup){ .root = guest.directory });
+    call_manager(&t, "Diagnose", NULL);
+    pipe = make_probe_wait(&guest);
+    g_dbus_connection_call(t.bus.connection, HVS_DBUS_NAME, HVS_DBUS_PATH, MANAGER, "Diagnose",
+                           NULL, NULL, G_DBUS_CALL_FLAGS_NONE, G_MAXINT, NULL, on_called, &error);
+    start_session(&session, &t.f, 1);
+    wait_told(&t, HVS_DBUS_PATH, "SessionCount", "1");
+    check_session(&session);
+    g_assert_null(error);
+    hvhost_rescind(t.f.host, 1);
+    end_session(&session, "host-rescinded");
+    signal_daemon(&t.f, SIGTERM);
+    g_assert_cmpint(wait_daemon(&t.f), ==, 0);
+    wait_until(has_error, &error, "no answer came");
+    g_assert_cmpstr(error->message, !=, "it was allowed");
+    g_error_free(error);
+    end_on_guest(&t, &guest);
+}
+
+/* Of the channel: its state, and the time of day since when. */
+static guint64
+channel_since(struct test *t, unsigned number, const char *state)
+{
+    g_autoptr(GVariant) channels = get_property(t, HVS_DBUS_PATH, MANAGER, "Channels");
+    const char *kind, *found;
+    guint32 n;
+    guint64 since;
+
+    g_assert_cmpuint(g_variant_n_children(channels), ==, 6);
+    g_variant_get_child(channels, number, "(u&s&st)", &n, &kind, &found, &since);
+    g_assert_cmpuint(n, ==, number);
+    g_assert_cmpstr(kind, ==, number == 0 ? "control" : "data");
+    g_assert_cmpstr(found, ==, state);
+    return since;
+}
+
+static void
+test_channels(void)
+{
+    guint64 started, control, before, open;
+    g_autoptr(GVariant) since = NULL;
+    struct session session;
+    struct test t;
+
+    begin_test(&t, (struct setup){ 0 });
+    since = get_property(&t, HVS_DBUS_PATH, MANAGER, "Started");
+    started = g_variant_get_uint64(since);
+    control = channel_since(&t, 0, "open");
+    before = channel_since(&t, 1, "not-offered");
+    g_assert_cmpuint(control, >=, started - 1);
+    g_assert_cmpuint(control, <=, (guint64)g_get_real_time() / 1000 + 1);
+    listen_for(20);
+    start_session(&session, &t.f, 1);
+    wait_told(&t, HVS_DBUS_PATH, "SessionCount", "1");
+    open = channel_since(&t, 1, "open");
+    g_assert_cmpuint(open, >=, before + 20);
+    g_assert_cmpuint(channel_since(&t, 0, "open"), ==, control);
+    check_session(&session);
+    g_assert_cmpuint(channel_since(&t, 1, "open"), ==, open);
+    hvhost_rescind(t.f.host, 1);
+    end_session(&session, "host-rescinded");
+    end_test(&t);
+}
+
 /* ---- signals ---- */
 
 /* How often all threads of the daemon were switched to. */
@@ -593,29 +937,6 @@ daemon_switches(const struct test *t)
             sum += g_ascii_strtoll(strstr(status, "\nvoluntary_ctxt_switches:") + 26, NULL, 10);
     }
     return sum;
-}
-
-static gboolean
-on_time(gpointer data)
-{
-    *(gboolean *)data = TRUE;
-    return G_SOURCE_REMOVE;
-}
-
-static gboolean
-is_time(gpointer data)
-{
-    return *(gboolean *)data;
-}
-
-/* Takes signals for that long. */
-static void
-listen_for(guint milliseconds)
-{
-    gboolean over = FALSE;
-
-    g_timeout_add(milliseconds, on_time, &over);
-    wait_until(is_time, &over, "time does not pass");
 }
 
 /* At most two signals a second however much moves, and none, nor any work, when nothing does. */
@@ -766,24 +1087,6 @@ test_polkit_fails(void)
     end_test(&t);
 }
 
-static void
-on_called(GObject *source, GAsyncResult *result, gpointer user_data)
-{
-    GError **error = user_data;
-    GVariant *reply = g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, error);
-
-    if (reply != NULL) {
-        g_variant_unref(reply);
-        *error = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_FAILED, "it was allowed");
-    }
-}
-
-static gboolean
-has_error(gpointer data)
-{
-    return *(GError **)data != NULL;
-}
-
 /* Somebody takes his time to type a password: everything else goes on, the others included, and so
  * does the end of the service. */
 static void
@@ -927,6 +1230,13 @@ main(int argc, char **argv)
     g_test_add_func("/dbus/sessions/three", test_three_sessions);
     g_test_add_func("/dbus/sessions/client", test_client);
     g_test_add_func("/dbus/sessions/ended", test_ended_sessions);
+    g_test_add_func("/dbus/channels", test_channels);
+    g_test_add_func("/dbus/diagnosis/fine", test_fine_guest);
+    g_test_add_func("/dbus/diagnosis/on-request", test_diagnose);
+    g_test_add_func("/dbus/diagnosis/refused-session", test_refused_session);
+    g_test_add_func("/dbus/diagnosis/bad-configuration", test_bad_configuration);
+    g_test_add_func("/dbus/diagnosis/slow", test_slow_diagnosis);
+    g_test_add_func("/dbus/diagnosis/stuck", test_stuck_diagnosis);
     g_test_add_func("/dbus/pace", test_pace);
     g_test_add_func("/dbus/polkit/allows", test_polkit_allows);
     g_test_add_func("/dbus/polkit/refuses", test_polkit_refuses);

@@ -39,13 +39,13 @@ struct guest {
     struct hvs_roots roots;
 };
 
-static char *
+static inline char *
 guest_path(const struct guest *guest, const char *path)
 {
     return g_build_filename(guest->directory, path, NULL);
 }
 
-static void
+static inline void
 guest_write_bytes(const struct guest *guest, const char *path, const void *bytes, gsize length)
 {
     g_autofree char *file = guest_path(guest, path);
@@ -58,13 +58,13 @@ guest_write_bytes(const struct guest *guest, const char *path, const void *bytes
     g_assert_cmpint(g_chmod(file, 0644), ==, 0);
 }
 
-static void
+static inline void
 guest_write(const struct guest *guest, const char *path, const char *text)
 {
     guest_write_bytes(guest, path, text, strlen(text));
 }
 
-static void
+static inline void
 guest_make_directory(const struct guest *guest, const char *path)
 {
     g_autofree char *directory = guest_path(guest, path);
@@ -72,7 +72,7 @@ guest_make_directory(const struct guest *guest, const char *path)
     g_assert_cmpint(g_mkdir_with_parents(directory, 0755), ==, 0);
 }
 
-static void
+static inline void
 guest_link(const struct guest *guest, const char *path, const char *target)
 {
     g_autofree char *link = guest_path(guest, path);
@@ -82,7 +82,7 @@ guest_link(const struct guest *guest, const char *path, const char *target)
     g_assert_cmpint(symlink(target, link), ==, 0);
 }
 
-static void
+static inline void
 guest_chmod(const struct guest *guest, const char *path, mode_t mode)
 {
     g_autofree char *file = guest_path(guest, path);
@@ -90,7 +90,7 @@ guest_chmod(const struct guest *guest, const char *path, mode_t mode)
     g_assert_cmpint(g_chmod(file, mode), ==, 0);
 }
 
-static void
+static inline void
 guest_remove_tree(const char *path)
 {
     g_autoptr(GDir) directory = NULL;
@@ -106,7 +106,7 @@ guest_remove_tree(const char *path)
     g_assert_cmpint(g_remove(path), ==, 0);
 }
 
-static void
+static inline void
 guest_remove(const struct guest *guest, const char *path)
 {
     g_autofree char *file = guest_path(guest, path);
@@ -114,7 +114,7 @@ guest_remove(const struct guest *guest, const char *path)
     guest_remove_tree(file);
 }
 
-static void
+static inline void
 guest_write_kvp(const struct guest *guest)
 {
     char pool[2 * HVS_KVP_RECORD_SIZE] = { 0 };
@@ -127,7 +127,7 @@ guest_write_kvp(const struct guest *guest)
 }
 
 /* A module of Xorg, so far as its version goes. */
-static void
+static inline void
 guest_write_xorg_module(const struct guest *guest, const char *name, guint16 abi)
 {
     const struct {
@@ -144,7 +144,7 @@ guest_write_xorg_module(const struct guest *guest, const char *name, guint16 abi
 }
 
 /* The process has that file locked, as flock(2) shows it. */
-static void
+static inline void
 guest_lock(const struct guest *guest, const char *pid, const char *path)
 {
     g_autofree char *file = guest_path(guest, path);
@@ -159,7 +159,7 @@ guest_lock(const struct guest *guest, const char *pid, const char *path)
     guest_write(guest, "proc/locks", locks);
 }
 
-static void
+static inline void
 guest_make_system(const struct guest *guest)
 {
     g_autofree char *node = guest_path(guest, "dev/uio0");
@@ -181,7 +181,7 @@ guest_make_system(const struct guest *guest)
     guest_write_kvp(guest);
 }
 
-static void
+static inline void
 guest_make_channels(const struct guest *guest)
 {
     g_autofree char *groups =
@@ -200,7 +200,7 @@ guest_make_channels(const struct guest *guest)
     guest_lock(guest, GUEST_SERVICE_PID, "dev/uio0");
 }
 
-static void
+static inline void
 guest_make_server(const struct guest *guest)
 {
     guest_write(guest, "proc/700/comm", "xrdp\n");
@@ -220,7 +220,7 @@ guest_make_server(const struct guest *guest)
 }
 
 /* All is well with it. */
-static void
+static inline void
 guest_init(struct guest *guest)
 {
     static const char *const names[] = { "sys", "dev", "run", "etc", "proc" };
@@ -244,7 +244,7 @@ guest_init(struct guest *guest)
     guest_make_server(guest);
 }
 
-static void
+static inline void
 guest_clear(struct guest *guest)
 {
     guest_remove_tree(guest->directory);

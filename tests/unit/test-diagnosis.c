@@ -22,6 +22,7 @@ make_linux(struct hvs_facts *facts)
     facts->wsl = facts->azure = facts->container = facts->confidential = HVS_NO;
     SET(facts->vm_name, "Build 7");
     SET(facts->host_name, "HV01");
+    SET(facts->host_build, "10.0.26100.1");
     SET(facts->os_name, "Debian GNU/Linux 12 (bookworm)");
     SET(facts->kernel, "6.12.43+deb12-amd64");
     facts->distribution = HVS_DISTRIBUTION_DEBIAN;
@@ -908,6 +909,39 @@ test_names(void)
     g_assert_cmpstr(hvs_place_to_string(HVS_PLACE_HOST), ==, "host");
 }
 
+/* What became of the session that began last counts, whether it lives or not. */
+static void
+test_status_facts(void)
+{
+    static struct hvs_status status;
+    struct hvs_facts facts = { 0 };
+
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.service_running, ==, HVS_YES);
+    g_assert_cmpint(facts.control_problem, ==, HVS_CONTROL_NO_PROBLEM);
+    g_assert_cmpint(facts.server_encrypts, ==, HVS_UNKNOWN);
+
+    status.control.problem = HVS_CONTROL_REFUSED;
+    status.ended_count = 2;
+    status.ended[0] = (struct hvs_session){ .id = 6, .reason = HVS_END_SERVER_ENCRYPTS };
+    status.ended[1] = (struct hvs_session){ .id = 4, .negotiation.failure_code = 5 };
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.control_problem, ==, HVS_CONTROL_REFUSED);
+    g_assert_cmpint(facts.server_encrypts, ==, HVS_YES);
+    g_assert_cmpuint(facts.failure_code, ==, 0);
+
+    status.ended[0] = (struct hvs_session){ .id = 7, .negotiation.failure_code = 5 };
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.server_encrypts, ==, HVS_NO);
+    g_assert_cmpuint(facts.failure_code, ==, 5);
+
+    status.session_count = 2;
+    status.sessions[0].id = 5;
+    status.sessions[1].id = 8;
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpuint(facts.failure_code, ==, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -941,5 +975,6 @@ main(int argc, char **argv)
     g_test_add_func("/diagnosis/truncation", test_truncation);
     g_test_add_func("/diagnosis/json/facts", test_json_facts);
     g_test_add_func("/diagnosis/names", test_names);
+    g_test_add_func("/diagnosis/status-facts", test_status_facts);
     return g_test_run();
 }

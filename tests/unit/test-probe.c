@@ -561,6 +561,24 @@ take_stock(const struct guest *guest)
     return g_string_free(seen, FALSE);
 }
 
+/* CPUID 0x40000002 as Hyper-V of Windows Server 2025 answers it. Others that imitate it have none.
+ */
+static void
+test_host_build(struct fixture *fixture, gconstpointer data)
+{
+    const guint32 build[] = { 26100, 10u << 16, 3, 1u << 24 | 1742 };
+
+    (void)data;
+    probe(fixture);
+    g_assert_cmpstr(fixture->facts.host_build, ==, "");
+    memcpy(fixture->cpu.build, build, sizeof build);
+    probe(fixture);
+    g_assert_cmpstr(fixture->facts.host_build, ==, "10.0.26100.1742");
+    kvm_as_hyper_v(fixture);
+    probe(fixture);
+    g_assert_cmpstr(fixture->facts.host_build, ==, "");
+}
+
 static void
 test_changes_nothing(struct fixture *fixture, gconstpointer data)
 {
@@ -610,6 +628,7 @@ main(int argc, char **argv)
     }
     ADD("/probe/facts/hypervisor", test_names);
     ADD("/probe/facts/virtualbox", test_virtualbox);
+    ADD("/probe/facts/host-build", test_host_build);
     ADD("/probe/facts/holder", test_holder);
     ADD("/probe/facts/console-user", test_console_user);
     ADD("/probe/facts/servers", test_servers_named);

@@ -430,6 +430,21 @@ test_strings(void)
     g_assert_nonnull(hvs_control_problem_to_string((enum hvs_control_problem)99));
 }
 
+static void
+test_words(void)
+{
+    g_assert_null(hvs_control_problem_to_word(HVS_CONTROL_NO_PROBLEM));
+    g_assert_null(hvs_control_problem_to_word((enum hvs_control_problem)99));
+    g_assert_cmpstr(hvs_control_problem_to_word(HVS_CONTROL_BAD_MESSAGE), ==, "bad-message");
+    for (int problem = HVS_CONTROL_NO_ANSWER; problem <= HVS_CONTROL_OPEN_FAILED; problem++) {
+        const char *word = hvs_control_problem_to_word((enum hvs_control_problem)problem);
+
+        g_assert_cmpint(hvs_control_problem_from_word(word), ==, problem);
+    }
+    g_assert_cmpint(hvs_control_problem_from_word(""), ==, HVS_CONTROL_NO_PROBLEM);
+    g_assert_cmpint(hvs_control_problem_from_word("no-answers"), ==, HVS_CONTROL_NO_PROBLEM);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -458,5 +473,6 @@ main(int argc, char **argv)
     g_test_add_func("/synthrdp/rescind/waiting", test_rescinded_while_waiting);
     g_test_add_func("/synthrdp/offered-twice", test_offered_twice);
     g_test_add_func("/synthrdp/strings", test_strings);
+    g_test_add_func("/synthrdp/words", test_words);
     return g_test_run();
 }
