@@ -35,3 +35,16 @@ g_mutex_unlock(GMutex *mutex)
     __tsan_release(mutex);
     ((void (*)(GMutex *))real(&function, "g_mutex_unlock"))(mutex);
 }
+
+gboolean
+g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end)
+{
+    static void *function;
+    gboolean signalled;
+
+    __tsan_release(mutex);
+    signalled = ((gboolean(*)(GCond *, GMutex *, gint64))real(&function, "g_cond_wait_until"))(
+        cond, mutex, end);
+    __tsan_acquire(mutex);
+    return signalled;
+}
