@@ -1,7 +1,7 @@
 #include "relay.h"
 
+#include "host.h"
 #include "log.h"
-#include "pipe.h"
 #include "server.h"
 
 #include <errno.h>
@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 /* After the server has ended its stream and the host has read everything, the host gets that long
- * to end the session itself, counted from the last byte either way, in milliseconds. */
+ * to end the session itself, counted from the last byte either way, in milliseconds. So does the
+ * server, if the host has ended its stream and could leave unseen. */
 #define CLOSING_IDLE_TIMEOUT 2000u
 /* A busy relay looks at its descriptors at least once in so many rounds. */
 #define BUSY_ROUNDS 16u
@@ -34,8 +35,7 @@ struct hvs_relay {
 
     /* The thread's own. */
     struct hvs_session     session;
-    struct hvs_channel     channel;
-    struct hvs_pipe_reader reader;
+    hvs_host              *host; /* NULL: closed */
     struct hvs_negotiation negotiation;
     struct hvs_settings    settings;
     int                    server;
@@ -45,12 +45,11 @@ struct hvs_relay {
     bool                   server_deaf;     /* nothing more is sent to it */
     bool                   host_ended_first;
     bool                   host_told;       /* our end of stream is in the ring */
-    bool                   room_wanted;     /* the ring to the host is too full to go on */
     bool                   held[HVS_DIRECTIONS]; /* the negotiation waits for the other side */
     uint64_t               request_deadline;     /* 0: no byte of the request has come yet */
     uint64_t               reply_deadline;       /* 0: the server has answered */
     uint64_t               last_progress;
-    uint32_t               host_read_index; /* of the ring to the host, when last looked at */
+    uint32_t               host_progress; /* when last looked at */
 
     GThread        *thread;
     hvs_relay_ended ended;
@@ -95,7 +94,6 @@ call_in_main_thread(GSourceFunc function, hvs_relay *relay)
 static void
 publish(hvs_relay *relay)
 {
-    relay->session.counters.packets_from_host = relay->reader.packets;
     relay->session.negotiation = relay->negotiation.facts;
     g_mutex_lock(&relay->lock);
     relay->published = relay->session;
@@ -127,15 +125,26 @@ end_errno(hvs_relay *relay, enum hvs_end_reason reason, const char *what, int er
     return end(relay, reason, detail);
 }
 
+/* What the host's end says: true if it is not trouble. */
 static bool
-end_pipe(hvs_relay *relay, enum hvs_pipe_result result)
+check_host(hvs_relay *relay, enum hvs_host_result result)
 {
     g_autofree char *detail = NULL;
 
-    if (result != HVS_PIPE_PROTOCOL)
+    switch (result) {
+    case HVS_HOST_GONE:
+        return end(relay, HVS_END_HOST_RESCINDED, NULL);
+    case HVS_HOST_CORRUPT:
         return end(relay, HVS_END_RING_CORRUPT, NULL);
-    detail = g_strdup_printf("%s (0x%x)", relay->reader.complaint, relay->reader.complaint_value);
-    return end(relay, HVS_END_PIPE_PROTOCOL, detail);
+    case HVS_HOST_BROKEN:
+        return end_errno(relay, HVS_END_CHANNEL_ERROR, "reading the channel", errno);
+    case HVS_HOST_PROTOCOL:
+        detail = g_strdup_printf("%s (0x%x)", relay->host->complaint,
+                                 relay->host->complaint_value);
+        return end(relay, HVS_END_PIPE_PROTOCOL, detail);
+    default:
+        return true;
+    }
 }
 
 /* The client's cookie holds a name, which is nobody's business. */
@@ -175,34 +184,13 @@ end_negotiation(hvs_relay *relay)
                hvs_negotiation_error_to_string(negotiation->error));
 }
 
-/* ---- the channel ---- */
+/* ---- events ---- */
 
+/* What poll() said about the host's descriptor. False: the session is over. */
 static bool
-signal_host(hvs_relay *relay)
+handle_host_events(hvs_relay *relay, short revents)
 {
-    relay->session.counters.signals_sent++;
-    if (hvs_channel_signal(&relay->channel))
-        return true;
-    return end(relay, HVS_END_HOST_RESCINDED, NULL);
-}
-
-/* What poll() said about the channel's descriptor. False: the session is over, and the rings must
- * not be touched any more. */
-static bool
-handle_channel_events(hvs_relay *relay, short revents)
-{
-    if (revents & (POLLERR | POLLHUP | POLLNVAL))
-        return end(relay, HVS_END_HOST_RESCINDED, NULL);
-    if (!(revents & POLLIN))
-        return true;
-    switch (hvs_channel_take_signal(&relay->channel)) {
-    case HVS_CHANNEL_GONE:
-        return end(relay, HVS_END_HOST_RESCINDED, NULL);
-    case HVS_CHANNEL_BROKEN:
-        return end_errno(relay, HVS_END_CHANNEL_ERROR, "reading the channel", errno);
-    default:
-        return true;
-    }
+    return check_host(relay, relay->host->class->handle_events(relay->host, revents));
 }
 
 static bool
@@ -213,9 +201,9 @@ handle_stop(hvs_relay *relay)
 
 /* ---- host → server ---- */
 
-/* Gives gathered bytes to the negotiation; how many it took is consumed from the ring. */
+/* Gives gathered bytes to the negotiation, and what it took back to the host. */
 static enum hvs_negotiation_result
-feed_from_ring(hvs_relay *relay, const struct iovec *pieces, unsigned count)
+feed_from_host(hvs_relay *relay, const struct iovec *pieces, unsigned count)
 {
     enum hvs_negotiation_result result = HVS_NEGOTIATION_MORE;
     size_t taken_in_all = 0;
@@ -227,8 +215,8 @@ feed_from_ring(hvs_relay *relay, const struct iovec *pieces, unsigned count)
                                       pieces[i].iov_len, &taken);
         taken_in_all += taken;
     }
-    if (taken_in_all > 0 && hvs_pipe_consume(&relay->reader, taken_in_all))
-        signal_host(relay);
+    if (taken_in_all > 0)
+        check_host(relay, relay->host->class->consume(relay->host, taken_in_all));
     return result;
 }
 
@@ -279,7 +267,7 @@ send_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count, size_t wante
 static bool
 pass_on_end_of_host(hvs_relay *relay)
 {
-    if (hvs_pipe_consume(&relay->reader, 0) && !signal_host(relay))
+    if (!check_host(relay, relay->host->class->consume(relay->host, 0)))
         return false;
     if (shutdown(relay->server, SHUT_WR) != 0 && errno != ENOTCONN)
         return end_errno(relay, HVS_END_SERVER_ERROR, "ending the stream to the server", errno);
@@ -294,7 +282,7 @@ static bool
 negotiate_to_server(hvs_relay *relay)
 {
     struct iovec pieces[HVS_PIPE_PIECES];
-    enum hvs_pipe_result result;
+    enum hvs_host_result result;
     const uint8_t *output;
     unsigned count;
     size_t length, sent;
@@ -308,12 +296,14 @@ negotiate_to_server(hvs_relay *relay)
         relay->session.counters.bytes_to_server += sent;
         return sent > 0;
     }
-    result = hvs_pipe_gather(&relay->reader, HVS_NEGOTIATION_PDU_MAX, pieces, &count);
-    if (result == HVS_PIPE_END)
+    result = relay->host->class->gather(relay->host, HVS_NEGOTIATION_PDU_MAX, pieces, &count);
+    if (result == HVS_HOST_END)
         return pass_on_end_of_host(relay);
-    if (result != HVS_PIPE_OK)
-        return result == HVS_PIPE_EMPTY ? false : end_pipe(relay, result);
-    switch (feed_from_ring(relay, pieces, count)) {
+    if (result != HVS_HOST_OK) {
+        check_host(relay, result);
+        return false;
+    }
+    switch (feed_from_host(relay, pieces, count)) {
     case HVS_NEGOTIATION_HOLD:
         relay->held[HVS_FROM_CLIENT] = true;
         return false;
@@ -328,7 +318,7 @@ static bool
 pump_to_server(hvs_relay *relay)
 {
     struct iovec pieces[HVS_PIPE_PIECES];
-    enum hvs_pipe_result result;
+    enum hvs_host_result result;
     unsigned count;
     size_t sent, wanted = 0;
 
@@ -339,18 +329,20 @@ pump_to_server(hvs_relay *relay)
 
     /* All that is there: every call may wake the server and every release the host, and in rings
      * of 64 KiB that costs more than what host and server gain by working at the same time. */
-    result = hvs_pipe_gather(&relay->reader, relay->channel.in.size, pieces, &count);
-    if (result == HVS_PIPE_END)
+    result = relay->host->class->gather(relay->host, UINT32_MAX, pieces, &count);
+    if (result == HVS_HOST_END)
         return pass_on_end_of_host(relay);
-    if (result != HVS_PIPE_OK)
-        return result == HVS_PIPE_EMPTY ? false : end_pipe(relay, result);
+    if (result != HVS_HOST_OK) {
+        check_host(relay, result);
+        return false;
+    }
     for (unsigned i = 0; i < count; i++)
         wanted += pieces[i].iov_len;
     sent = send_pieces(relay, pieces, count, wanted);
     if (sent == 0)
         return false;
     relay->session.counters.bytes_to_server += sent;
-    return !hvs_pipe_consume(&relay->reader, sent) || signal_host(relay);
+    return check_host(relay, relay->host->class->consume(relay->host, sent));
 }
 
 /* ---- server → host ---- */
@@ -386,43 +378,6 @@ judge_received(hvs_relay *relay, ssize_t received, size_t wanted)
     return true;
 }
 
-/* The ring has no room for what comes next: asks the host to tell. True: there is room after all.
- */
-static bool
-want_room(hvs_relay *relay, uint32_t bytes)
-{
-    switch (hvs_ring_want_room(&relay->channel.out, bytes)) {
-    case HVS_RING_OK:
-        return true;
-    case HVS_RING_FULL:
-        relay->room_wanted = true;
-        relay->session.counters.ring_full++;
-        return false;
-    default:
-        return end(relay, HVS_END_RING_CORRUPT, NULL);
-    }
-}
-
-static bool
-write_packet(hvs_relay *relay, const void *data, uint32_t length)
-{
-    bool signal;
-
-    do {
-        switch (hvs_pipe_write(&relay->channel.out, data, length, &signal)) {
-        case HVS_PIPE_OK:
-            relay->session.counters.packets_to_host++;
-            relay->session.counters.bytes_to_host += length;
-            return !signal || signal_host(relay);
-        case HVS_PIPE_FULL:
-            break;
-        default:
-            return end(relay, HVS_END_RING_CORRUPT, NULL);
-        }
-    } while (want_room(relay, hvs_ring_packet_size(HVS_PIPE_HEADER_SIZE + length)));
-    return false;
-}
-
 static bool
 negotiate_to_host(hvs_relay *relay)
 {
@@ -434,11 +389,10 @@ negotiate_to_host(hvs_relay *relay)
 
     output = hvs_negotiation_output(&relay->negotiation, HVS_FROM_SERVER, &length);
     if (length > 0) {
-        length = MIN(length, MIN(HVS_PIPE_DATA_MAX, relay->channel.out.size / 2));
-        if (!write_packet(relay, output, (uint32_t)length))
-            return false;
+        check_host(relay, relay->host->class->write(relay->host, output, length, &length));
         hvs_negotiation_take_output(&relay->negotiation, HVS_FROM_SERVER, length);
-        return true;
+        relay->session.counters.bytes_to_host += length;
+        return length > 0;
     }
     if (!relay->server_readable)
         return false;
@@ -464,38 +418,31 @@ pump_to_host(hvs_relay *relay)
 {
     struct iovec pieces[HVS_PIPE_PIECES];
     struct msghdr message = { .msg_iov = pieces };
-    uint32_t half = MIN(relay->channel.out.size, HVS_PIPE_BATCH * HVS_PIPE_DATA_MAX) / 16 * 8;
-    enum hvs_pipe_result result;
-    unsigned count, packets;
+    enum hvs_host_result result;
+    unsigned count;
     size_t wanted;
     ssize_t received;
-    bool signal;
 
-    if (relay->server_ended || relay->held[HVS_FROM_SERVER] || relay->room_wanted)
+    if (relay->server_ended || relay->held[HVS_FROM_SERVER] || relay->host->room_wanted)
         return false;
     if (!hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_SERVER))
         return negotiate_to_host(relay);
     if (!relay->server_readable)
         return false;
 
-    /* All the room that there is, for the same reason as in the other direction. */
-    result = hvs_pipe_reserve(&relay->channel.out, relay->channel.out.size, pieces, &count,
-                              &wanted);
-    if (result == HVS_PIPE_CORRUPT)
-        return end(relay, HVS_END_RING_CORRUPT, NULL);
-    /* Small pieces at a time would cost a signal each. */
-    if (wanted < half / 2)
-        return want_room(relay, half);
+    result = relay->host->class->reserve(relay->host, pieces, &count, &wanted);
+    if (result != HVS_HOST_OK) {
+        check_host(relay, result);
+        return false;
+    }
     message.msg_iovlen = count;
     received = recvmsg(relay->server, &message, MSG_DONTWAIT);
     if (!judge_received(relay, received, wanted))
         return false;
     if (received <= 0)
         return true;
-    signal = hvs_pipe_publish(&relay->channel.out, (size_t)received, &packets);
     relay->session.counters.bytes_to_host += (uint64_t)received;
-    relay->session.counters.packets_to_host += packets;
-    return !signal || signal_host(relay);
+    return check_host(relay, relay->host->class->publish(relay->host, (size_t)received));
 }
 
 /* ---- closing ---- */
@@ -517,9 +464,17 @@ end_closing(hvs_relay *relay)
 }
 
 static uint32_t
-read_index_of_host(const hvs_relay *relay)
+progress_of_host(const hvs_relay *relay)
 {
-    return atomic_load_explicit(&relay->channel.out.header->read_index, memory_order_relaxed);
+    return relay->host->class->progress(relay->host);
+}
+
+/* One side has ended its stream, and the other has some time left. */
+static bool
+is_closing(const hvs_relay *relay)
+{
+    return relay->host_told ||
+           (relay->host_ended_first && !relay->host->class->tells_leaving);
 }
 
 /* The server has ended: tells the host, sees to it that the host reads everything, and gives it a
@@ -527,7 +482,7 @@ read_index_of_host(const hvs_relay *relay)
 static bool
 close_down(hvs_relay *relay)
 {
-    if (!relay->server_ended || relay->room_wanted)
+    if (!relay->server_ended || relay->host->room_wanted)
         return false;
     if (!hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_SERVER)) {
         size_t length;
@@ -538,15 +493,18 @@ close_down(hvs_relay *relay)
             return negotiate_to_host(relay);
     }
     if (!relay->host_told) {
-        relay->host_told = write_packet(relay, NULL, 0);
-        relay->host_read_index = read_index_of_host(relay);
+        enum hvs_host_result result = relay->host->class->end(relay->host);
+
+        relay->host_told = result == HVS_HOST_OK;
+        check_host(relay, result);
+        relay->host_progress = progress_of_host(relay);
         return relay->host_told;
     }
-    switch (hvs_ring_want_drained(&relay->channel.out)) {
-    case HVS_RING_OK:
+    switch (relay->host->class->is_drained(relay->host)) {
+    case HVS_HOST_OK:
         /* All is delivered; if the server takes nothing any more either, this is the end. */
         return relay->server_deaf ? end_closing(relay) : false;
-    case HVS_RING_FULL:
+    case HVS_HOST_FULL:
         return false;
     default:
         return end(relay, HVS_END_RING_CORRUPT, NULL);
@@ -559,7 +517,7 @@ close_down(hvs_relay *relay)
 static bool
 wants_host(const hvs_relay *relay)
 {
-    return relay->reader.bytes == 0 && !relay->reader.ended && !relay->server_deaf &&
+    return relay->host->class->is_hungry(relay->host) && !relay->server_deaf &&
            relay->server_writable && !relay->held[HVS_FROM_CLIENT];
 }
 
@@ -568,22 +526,22 @@ server_events(hvs_relay *relay)
 {
     short events = 0;
 
-    if (!relay->server_ended && !relay->room_wanted && !relay->held[HVS_FROM_SERVER])
+    if (!relay->server_ended && !relay->host->room_wanted && !relay->held[HVS_FROM_SERVER])
         events |= POLLIN;
     if (!relay->server_deaf && !relay->server_writable)
         events |= POLLOUT;
     return events;
 }
 
-/* Polls once. wants: watch the channel for signals, too, not for its end only. False: over. */
+/* Polls once. events_of_host: beside its end. False: over. */
 static bool
-poll_all(hvs_relay *relay, bool wants, short events, int timeout)
+poll_all(hvs_relay *relay, short events_of_host, short events, int timeout)
 {
     /* poll() always tells that both directions are over: of use only where we have not ended ours,
      * since nothing would come of it but another round. */
     bool may_break = relay->server_ended && !relay->server_deaf;
     struct pollfd fds[3] = {
-        { .fd = relay->channel.fd, .events = wants ? POLLIN : 0 },
+        { .fd = relay->host->fd, .events = events_of_host },
         { .fd = relay->stop_fd, .events = POLLIN },
         { .fd = events != 0 || may_break ? relay->server : -1, .events = events },
     };
@@ -595,10 +553,8 @@ poll_all(hvs_relay *relay, bool wants, short events, int timeout)
         return true;
     if (fds[1].revents != 0)
         return handle_stop(relay);
-    if (!handle_channel_events(relay, fds[0].revents))
+    if (fds[0].revents != 0 && !handle_host_events(relay, fds[0].revents))
         return false;
-    if (fds[0].revents & POLLIN)
-        relay->room_wanted = false;
     if (may_break && fds[2].revents & (POLLERR | POLLHUP))
         give_up_sending(relay);
     if (fds[2].revents & (POLLIN | POLLERR | POLLHUP))
@@ -615,10 +571,10 @@ time_until_due(hvs_relay *relay, int *timeout)
     uint64_t now;
 
     *timeout = -1;
-    if (!relay->host_told && relay->reply_deadline == 0)
+    if (!is_closing(relay) && relay->reply_deadline == 0)
         return true;
     now = hvs_relay_now();
-    if (!relay->host_told) {
+    if (!is_closing(relay)) {
         if (now >= relay->reply_deadline)
             return end(relay, HVS_END_SERVER_SILENT, NULL);
         *timeout = (int)(relay->reply_deadline - now);
@@ -628,9 +584,9 @@ time_until_due(hvs_relay *relay, int *timeout)
         *timeout = (int)(relay->last_progress + CLOSING_IDLE_TIMEOUT - now);
         return true;
     }
-    if (read_index_of_host(relay) == relay->host_read_index)
+    if (progress_of_host(relay) == relay->host_progress)
         return end_closing(relay);
-    relay->host_read_index = read_index_of_host(relay);
+    relay->host_progress = progress_of_host(relay);
     relay->last_progress = now;
     *timeout = CLOSING_IDLE_TIMEOUT;
     return true;
@@ -640,20 +596,32 @@ time_until_due(hvs_relay *relay, int *timeout)
 static void
 wait_for_events(hvs_relay *relay)
 {
+    const struct hvs_host_class *class = relay->host->class;
     bool host = wants_host(relay);
-    bool room = relay->room_wanted || relay->host_told;
+    bool room = relay->host->room_wanted || relay->host_told;
     int timeout;
 
-    if (host && !hvs_ring_prepare_to_wait(&relay->channel.in))
+    if (host && !class->prepare_to_wait(relay->host))
         return;
     if (!time_until_due(relay, &timeout))
         return;
     publish(relay);
-    if (poll_all(relay, host || room, server_events(relay), timeout)) {
+    if (poll_all(relay, class->events(relay->host, host, room), server_events(relay), timeout)) {
         relay->session.counters.wakeups++;
         if (host)
-            hvs_ring_mask(&relay->channel.in);
+            class->woke(relay->host);
     }
+}
+
+/* In between, while there is enough to do. */
+static void
+look_at_events(hvs_relay *relay)
+{
+    const struct hvs_host_class *class = relay->host->class;
+    bool input = !class->input_is_memory && wants_host(relay);
+
+    poll_all(relay, class->events(relay->host, input, relay->host->room_wanted),
+             server_events(relay), 0);
 }
 
 /* ---- the life of a session ---- */
@@ -664,21 +632,22 @@ read_request(hvs_relay *relay)
 {
     struct iovec pieces[HVS_PIPE_PIECES];
     enum hvs_negotiation_result fed = HVS_NEGOTIATION_MORE;
-    enum hvs_pipe_result result;
+    const struct hvs_host_class *class = relay->host->class;
+    enum hvs_host_result result;
     unsigned count;
 
     for (;;) {
         uint64_t now = hvs_relay_now();
 
-        result = hvs_pipe_gather(&relay->reader, HVS_NEGOTIATION_PDU_MAX, pieces, &count);
-        if (result == HVS_PIPE_END)
+        result = class->gather(relay->host, HVS_NEGOTIATION_PDU_MAX, pieces, &count);
+        if (result == HVS_HOST_END)
             return end(relay, HVS_END_HOST_CLOSED, "before a complete connection request");
-        if (result == HVS_PIPE_OK) {
-            fed = feed_from_ring(relay, pieces, count);
+        if (result == HVS_HOST_OK) {
+            fed = feed_from_host(relay, pieces, count);
             if (relay->request_deadline == 0)
                 relay->request_deadline = now + HVS_SESSION_REQUEST_TIMEOUT;
-        } else if (result != HVS_PIPE_EMPTY) {
-            return end_pipe(relay, result);
+        } else if (!check_host(relay, result)) {
+            return false;
         }
         if (is_over(relay))
             return false;
@@ -688,11 +657,11 @@ read_request(hvs_relay *relay)
             return true;
         if (relay->request_deadline != 0 && now >= relay->request_deadline)
             return end(relay, HVS_END_REQUEST_TIMEOUT, NULL);
-        if (hvs_ring_prepare_to_wait(&relay->channel.in)) {
+        if (class->prepare_to_wait(relay->host)) {
             int timeout = relay->request_deadline == 0 ? -1 : (int)(relay->request_deadline - now);
 
             publish(relay);
-            if (!poll_all(relay, true, 0, timeout))
+            if (!poll_all(relay, class->events(relay->host, true, false), 0, timeout))
                 return false;
             relay->session.counters.wakeups++;
         }
@@ -705,14 +674,14 @@ struct connecting {
 };
 
 static gboolean
-on_channel_while_connecting(int fd, GIOCondition condition, gpointer user_data)
+on_host_while_connecting(int fd, GIOCondition condition, gpointer user_data)
 {
     struct connecting *connecting = user_data;
 
     (void)fd;
     /* GIOCondition has the values of poll(). What the host sends is read later. */
-    if (handle_channel_events(connecting->relay, (short)condition))
-        return G_SOURCE_CONTINUE;
+    if (handle_host_events(connecting->relay, (short)condition))
+        return condition & POLLRDHUP ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
     g_cancellable_cancel(connecting->cancellable);
     return G_SOURCE_REMOVE;
 }
@@ -751,8 +720,8 @@ connect_to_server(hvs_relay *relay)
     g_autoptr(GError) error = NULL;
     struct connecting connecting = { relay, cancellable };
     const struct hvs_server_watch watches[] = {
-        { relay->channel.fd, on_channel_while_connecting },
-        { relay->stop_fd, on_stop_while_connecting },
+        { relay->host->fd, relay->host->class->connect_events, on_host_while_connecting },
+        { relay->stop_fd, POLLIN, on_stop_while_connecting },
     };
     struct hvs_text name;
     unsigned which;
@@ -825,12 +794,12 @@ move_bytes(hvs_relay *relay)
             /* What one direction did may be what the other has waited for. */
             relay->held[HVS_FROM_CLIENT] = relay->held[HVS_FROM_SERVER] = false;
             note_stage(relay);
-            if (relay->host_told)
+            if (is_closing(relay))
                 relay->last_progress = hvs_relay_now();
             if (++busy < BUSY_ROUNDS)
                 continue;
             publish(relay);
-            poll_all(relay, relay->room_wanted, server_events(relay), 0);
+            look_at_events(relay);
         } else {
             wait_for_events(relay);
         }
@@ -850,6 +819,14 @@ tell_ended(gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
+static void
+close_host(hvs_relay *relay)
+{
+    if (relay->host != NULL)
+        relay->host->class->close(relay->host);
+    relay->host = NULL;
+}
+
 static gpointer
 run(gpointer user_data)
 {
@@ -860,7 +837,7 @@ run(gpointer user_data)
     if (relay->server >= 0)
         close(relay->server);
     relay->server = -1;
-    hvs_channel_close(&relay->channel);
+    close_host(relay);
     publish(relay);
 
     g_mutex_lock(&relay->lock);
@@ -872,7 +849,7 @@ run(gpointer user_data)
 static void
 free_relay(hvs_relay *relay)
 {
-    hvs_channel_close(&relay->channel);
+    close_host(relay);
     if (relay->stop_fd >= 0)
         close(relay->stop_fd);
     g_mutex_clear(&relay->lock);
@@ -888,24 +865,28 @@ reply_mode(const struct hvs_settings *settings)
                                                                           HVS_REPLY_MIRROR;
 }
 
-hvs_relay *
-hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_channel *channel,
-                const struct hvs_settings *settings, hvs_relay_ended ended, gpointer user_data,
-                GError **error)
+static hvs_relay *
+new_relay(uint32_t id, unsigned channel_number, const struct hvs_settings *settings,
+          hvs_relay_ended ended, gpointer user_data)
 {
     hvs_relay *relay = g_new0(hvs_relay, 1);
-    g_autofree char *name = g_strdup_printf("session-%u", id);
 
     g_mutex_init(&relay->lock);
-    relay->channel = *channel;
-    *channel = (struct hvs_channel) { .fd = -1 };
     relay->settings = *settings;
     relay->ended = ended;
     relay->user_data = user_data;
-    relay->server = -1;
+    relay->server = relay->stop_fd = -1;
     hvs_session_init(&relay->session, id, channel_number, hvs_relay_now());
     hvs_negotiation_init(&relay->negotiation, reply_mode(settings), HVS_PROTOCOL_RDP);
-    hvs_pipe_reader_init(&relay->reader, &relay->channel.in);
+    return relay;
+}
+
+/* Frees the relay if there is no thread to be had. */
+static hvs_relay *
+start(hvs_relay *relay, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("session-%u", relay->session.id);
+
     publish(relay);
     relay->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (relay->stop_fd < 0) {
@@ -920,6 +901,27 @@ hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_channel *channe
         return NULL;
     }
     return relay;
+}
+
+hvs_relay *
+hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_channel *channel,
+                const struct hvs_settings *settings, hvs_relay_ended ended, gpointer user_data,
+                GError **error)
+{
+    hvs_relay *relay = new_relay(id, channel_number, settings, ended, user_data);
+
+    relay->host = hvs_host_new_channel(channel, &relay->session.counters);
+    return start(relay, error);
+}
+
+hvs_relay *
+hvs_relay_start_socket(uint32_t id, int fd, const struct hvs_settings *settings,
+                       hvs_relay_ended ended, gpointer user_data, GError **error)
+{
+    hvs_relay *relay = new_relay(id, 0, settings, ended, user_data);
+
+    relay->host = hvs_host_new_socket(fd, &relay->session.counters);
+    return start(relay, error);
 }
 
 void

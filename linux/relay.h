@@ -1,12 +1,14 @@
-/* One Enhanced Session: a VMBus data channel relayed to the guest's RDP server, in a thread of its
- * own.
+/* One Enhanced Session: a VMBus data channel, or an HvSocket connection, relayed to the guest's RDP
+ * server, in a thread of its own.
  *
  * The thread waits for the Connection Request, connects to the server, takes part in the
- * negotiation (common/x224.h) and then moves bytes both ways, straight from and to the ring, until
- * either side ends. It sleeps in poll() without a time-out unless something is due.
+ * negotiation (common/x224.h) and then moves bytes both ways until either side ends: straight from
+ * and to the ring of a channel, through a buffer each way with HvSocket. It sleeps in poll() without
+ * a time-out unless something is due.
  *
  * When the server has ended its stream, the host still gets all of it, and may go on sending for as
- * long as it does not pause for two seconds.
+ * long as it does not pause for two seconds. The other way round it is the same with HvSocket;
+ * with a channel the server may pause, since the host says when it leaves.
  */
 #ifndef HVS_LINUX_RELAY_H
 #define HVS_LINUX_RELAY_H
@@ -27,6 +29,9 @@ typedef void (*hvs_relay_ended)(hvs_relay *relay, gpointer user_data);
 hvs_relay *hvs_relay_start(uint32_t id, unsigned channel_number, struct hvs_channel *channel,
                            const struct hvs_settings *settings, hvs_relay_ended ended,
                            gpointer user_data, GError **error);
+/* The same on a connected stream socket, which has no channel number. Takes fd over likewise. */
+hvs_relay *hvs_relay_start_socket(uint32_t id, int fd, const struct hvs_settings *settings,
+                                  hvs_relay_ended ended, gpointer user_data, GError **error);
 /* Ends the session soon, with that reason unless it has one already. Any thread. */
 void hvs_relay_stop(hvs_relay *relay, enum hvs_end_reason reason);
 /* Where the session stands, a copy. Any thread. */

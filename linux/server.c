@@ -199,7 +199,9 @@ hvs_server_connect(const struct hvs_server_address *servers, unsigned count, uin
 
     g_main_context_push_thread_default(context);
     for (unsigned i = 0; i < watch_count; i++) {
-        GSource *source = g_unix_fd_source_new(watches[i].fd, G_IO_IN | G_IO_ERR | G_IO_HUP);
+        /* GIOCondition has the values of poll(). */
+        GSource *source = g_unix_fd_source_new(
+            watches[i].fd, (GIOCondition)watches[i].events | G_IO_ERR | G_IO_HUP);
 
         g_source_set_callback(source, G_SOURCE_FUNC(watches[i].ready), user_data, NULL);
         g_source_attach(source, context);

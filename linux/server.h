@@ -14,6 +14,7 @@
  * cancelled by the callee) gives up. */
 struct hvs_server_watch {
     int       fd;
+    short     events; /* of poll(), beside errors */
     gboolean (*ready)(int fd, GIOCondition condition, gpointer user_data);
 };
 

@@ -1,5 +1,6 @@
-/* linux/relay.c in this process: the test is the host on a memfd and a socketpair, and the RDP
- * server on a loopback socket. What takes whole daemons is tested in tests/host.
+/* linux/relay.c in this process: the test is the host on a memfd and a socketpair, or on a stream
+ * socket alone (HvSocket), and the RDP server on a loopback socket. What takes whole daemons is
+ * tested in tests/host.
  */
 #include "linux/relay.h"
 #include "linux/server.h"
@@ -41,6 +42,8 @@ static const uint8_t encrypting_response[] = {
 };
 
 struct fixture {
+    bool over_socket;
+    int peer, connection; /* over a socket: the host's end, and the relay's until it has it */
     struct naive_host host;
     struct hvs_channel guest; /* a copy, to know where its mapping is */
     struct hvs_settings settings;
@@ -123,7 +126,24 @@ set_up(struct fixture *fixture, gconstpointer data)
     address->kind = HVS_SERVER_TCP;
     g_strlcpy(address->host, "127.0.0.1", sizeof address->host);
     address->port = fixture->port;
+    if (fixture->over_socket) {
+        int ends[2];
+
+        g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), ==, 0);
+        fixture->peer = ends[0];
+        fixture->connection = ends[1];
+        fixture->host.fd = -1;
+        return;
+    }
+    fixture->peer = -1;
     fixture->host = naive_host_new(RING_DATA, fixture->id % 2 == 0, &fixture->guest);
+}
+
+static void
+set_up_socket(struct fixture *fixture, gconstpointer data)
+{
+    fixture->over_socket = true;
+    set_up(fixture, data);
 }
 
 /* The port stays taken, but nobody answers on it. */
@@ -159,6 +179,12 @@ start(struct fixture *fixture)
     struct hvs_channel channel = fixture->guest;
     g_autoptr(GError) error = NULL;
 
+    if (fixture->over_socket) {
+        fixture->relay = hvs_relay_start_socket(fixture->id, fixture->connection,
+                                                &fixture->settings, on_ended, fixture, &error);
+        g_assert_no_error(error);
+        return;
+    }
     fixture->relay = hvs_relay_start(fixture->id, CHANNEL, &channel, &fixture->settings, on_ended,
                                      fixture, &error);
     g_assert_no_error(error);
@@ -174,7 +200,10 @@ tear_down(struct fixture *fixture, gconstpointer data)
     while (g_main_context_iteration(NULL, FALSE))
         ;
     g_assert_cmpuint(fixture->ended, <=, 1);
-    naive_host_free(&fixture->host);
+    if (!fixture->over_socket)
+        naive_host_free(&fixture->host);
+    if (fixture->peer >= 0)
+        close(fixture->peer);
     close(fixture->listener);
     if (fixture->server >= 0)
         close(fixture->server);
@@ -281,8 +310,13 @@ static void
 rescind_and_await_end(struct fixture *fixture)
 {
     await_asleep(fixture);
-    g_assert_cmpint(mprotect(fixture->guest.map, fixture->guest.map_size, PROT_NONE), ==, 0);
-    naive_host_rescind(&fixture->host);
+    if (fixture->over_socket) {
+        close(fixture->peer);
+        fixture->peer = -1;
+    } else {
+        g_assert_cmpint(mprotect(fixture->guest.map, fixture->guest.map_size, PROT_NONE), ==, 0);
+        naive_host_rescind(&fixture->host);
+    }
     await_end(fixture, HVS_END_HOST_RESCINDED);
 }
 
@@ -333,15 +367,66 @@ assert_pattern(const uint8_t *bytes, size_t count, size_t at)
 }
 
 static void
+wait_for(int fd, short events)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = events };
+
+    g_assert_cmpint(poll(&poll_fd, 1, NAIVE_PATIENCE), ==, 1);
+}
+
+/* Exactly count bytes of a socket. */
+static void
+expect_bytes(int fd, const void *expected, size_t count)
+{
+    g_autofree uint8_t *buffer = g_malloc(count);
+    size_t got = 0;
+
+    while (got < count) {
+        ssize_t n;
+
+        wait_for(fd, POLLIN);
+        n = recv(fd, buffer + got, count - got, 0);
+        g_assert_cmpint(n, >, 0);
+        got += (size_t)n;
+    }
+    naive_assert_same(buffer, expected, count);
+}
+
+static void
+expect_end(int fd)
+{
+    uint8_t byte;
+
+    wait_for(fd, POLLIN);
+    g_assert_cmpint(recv(fd, &byte, 1, 0), ==, 0);
+}
+
+static void
 host_sends(struct fixture *fixture, const void *bytes, size_t count)
 {
-    naive_host_send(&fixture->host, bytes, (uint32_t)count);
+    if (fixture->over_socket)
+        g_assert_cmpint(send(fixture->peer, bytes, count, MSG_NOSIGNAL), ==, (ssize_t)count);
+    else
+        naive_host_send(&fixture->host, bytes, (uint32_t)count);
 }
 
 static void
 host_ends(struct fixture *fixture)
 {
-    naive_host_send(&fixture->host, NULL, 0);
+    if (fixture->over_socket)
+        g_assert_cmpint(shutdown(fixture->peer, SHUT_WR), ==, 0);
+    else
+        naive_host_send(&fixture->host, NULL, 0);
+}
+
+/* Something, into packet; returns how many bytes, 0 at the end. */
+static int
+host_receives(struct fixture *fixture, uint8_t packet[NAIVE_PACKET_MAX])
+{
+    if (!fixture->over_socket)
+        return naive_host_receive(&fixture->host, packet);
+    wait_for(fixture->peer, POLLIN);
+    return (int)recv(fixture->peer, packet, NAIVE_PACKET_MAX, 0);
 }
 
 static void
@@ -350,8 +435,12 @@ host_expects(struct fixture *fixture, const void *expected, size_t count)
     uint8_t packet[NAIVE_PACKET_MAX];
     size_t got = 0;
 
+    if (fixture->over_socket) {
+        expect_bytes(fixture->peer, expected, count);
+        return;
+    }
     while (got < count) {
-        int length = naive_host_receive(&fixture->host, packet);
+        int length = host_receives(fixture, packet);
 
         g_assert_cmpint(length, >, 0);
         g_assert_cmpuint(got + (size_t)length, <=, count);
@@ -365,15 +454,17 @@ host_expects_end(struct fixture *fixture)
 {
     uint8_t packet[NAIVE_PACKET_MAX];
 
-    g_assert_cmpint(naive_host_receive(&fixture->host, packet), ==, 0);
+    g_assert_cmpint(host_receives(fixture, packet), ==, 0);
 }
 
-static void
-wait_for(int fd, short events)
+/* Of a session that ends. */
+static bool
+host_was_told_nothing(struct fixture *fixture)
 {
-    struct pollfd poll_fd = { .fd = fd, .events = events };
+    uint8_t packet[NAIVE_PACKET_MAX];
 
-    g_assert_cmpint(poll(&poll_fd, 1, NAIVE_PATIENCE), ==, 1);
+    return fixture->over_socket ? host_receives(fixture, packet) <= 0 :
+                                  !naive_host_has_input(&fixture->host);
 }
 
 static bool
@@ -404,28 +495,13 @@ server_sends(const struct fixture *fixture, const void *bytes, size_t count)
 static void
 server_expects(const struct fixture *fixture, const void *expected, size_t count)
 {
-    uint8_t buffer[NAIVE_PACKET_MAX];
-    size_t got = 0;
-
-    g_assert_cmpuint(count, <=, sizeof buffer);
-    while (got < count) {
-        ssize_t n;
-
-        wait_for(fixture->server, POLLIN);
-        n = recv(fixture->server, buffer + got, count - got, 0);
-        g_assert_cmpint(n, >, 0);
-        got += (size_t)n;
-    }
-    naive_assert_same(buffer, expected, count);
+    expect_bytes(fixture->server, expected, count);
 }
 
 static void
 server_expects_end(const struct fixture *fixture)
 {
-    uint8_t byte;
-
-    wait_for(fixture->server, POLLIN);
-    g_assert_cmpint(recv(fixture->server, &byte, 1, 0), ==, 0);
+    expect_end(fixture->server);
 }
 
 static void
@@ -614,7 +690,8 @@ test_request_bytewise(struct fixture *fixture, gconstpointer data)
     server_accepts(fixture);
     server_expects(fixture, plain_request, sizeof plain_request);
     rescind_and_await_end(fixture);
-    g_assert_cmpuint(fixture->session.counters.packets_from_host, ==, sizeof request);
+    if (!fixture->over_socket)
+        g_assert_cmpuint(fixture->session.counters.packets_from_host, ==, sizeof request);
 }
 
 /* What comes with it in one packet belongs to the stream behind. */
@@ -712,9 +789,9 @@ test_rescind_connecting(struct fixture *fixture, gconstpointer data)
     g_assert_cmpuint(fixture->session.ended - fixture->session.started, <, 5000);
 }
 
-/* As much as the server's side takes in; returns how many bytes. */
+/* As much as the sender's side takes; returns how many bytes. */
 static size_t
-server_floods(const struct fixture *fixture)
+flood(const struct fixture *fixture, int fd)
 {
     uint8_t bytes[16384];
     size_t sent = 0;
@@ -723,17 +800,23 @@ server_floods(const struct fixture *fixture)
         ssize_t n;
 
         fill(bytes, sizeof bytes, sent);
-        n = send(fixture->server, bytes, sizeof bytes, MSG_NOSIGNAL);
+        n = send(fd, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
             sent += (size_t)n;
             continue;
         }
         g_assert_cmpint(errno, ==, EAGAIN);
         await_asleep(fixture);
-        if (send(fixture->server, bytes, 1, MSG_NOSIGNAL) != 1)
+        if (send(fd, bytes, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
             return sent;
         sent++;
     }
+}
+
+static size_t
+server_floods(const struct fixture *fixture)
+{
+    return flood(fixture, fixture->server);
 }
 
 static void
@@ -754,6 +837,8 @@ host_floods(struct fixture *fixture)
     size_t sent = 0;
     unsigned full = 0;
 
+    if (fixture->over_socket)
+        return flood(fixture, fixture->peer);
     while (full < 2) {
         uint32_t used = naive_distance(ring, ring->words[READ_INDEX], ring->words[WRITE_INDEX]);
 
@@ -842,7 +927,10 @@ test_free_alive(struct fixture *fixture, gconstpointer data)
         ;
     g_assert_cmpuint(fixture->ended, ==, 0);
     server_expects_end(fixture);
-    g_assert_false(naive_host_take_signals(&fixture->host));
+    if (fixture->over_socket)
+        host_expects_end(fixture);
+    else
+        g_assert_false(naive_host_take_signals(&fixture->host));
 }
 
 /* Freed when it has ended, and before that was told. */
@@ -851,7 +939,10 @@ test_free_ended(struct fixture *fixture, gconstpointer data)
 {
     (void)data;
     start(fixture);
-    naive_host_rescind(&fixture->host);
+    if (fixture->over_socket)
+        shutdown(fixture->peer, SHUT_RDWR);
+    else
+        naive_host_rescind(&fixture->host);
     while (snapshot(fixture).state != HVS_SESSION_ENDED)
         g_usleep(1000);
     g_clear_pointer(&fixture->relay, hvs_relay_free);
@@ -936,7 +1027,7 @@ test_reply_malformed(struct fixture *fixture, gconstpointer data)
     server_sends(fixture, "SSH-2.0\r\n", 9);
     await_end(fixture, HVS_END_REPLY_MALFORMED);
     g_assert_cmpint(fixture->session.negotiation_error, ==, HVS_TPKT_BAD_VERSION);
-    g_assert_false(naive_host_has_input(&fixture->host));
+    g_assert_true(host_was_told_nothing(fixture));
 }
 
 static void
@@ -1003,7 +1094,7 @@ test_encrypts(struct fixture *fixture, gconstpointer data)
     server_sends(fixture, encrypting_response, sizeof encrypting_response);
     await_end(fixture, HVS_END_SERVER_ENCRYPTS);
     g_assert_cmpuint(fixture->session.negotiation.encryption_method, ==, 2);
-    g_assert_false(naive_host_has_input(&fixture->host));
+    g_assert_true(host_was_told_nothing(fixture));
 }
 
 static void
@@ -1162,7 +1253,11 @@ test_server_resets_stalled(struct fixture *fixture, gconstpointer data)
     become_active(fixture);
     host_floods(fixture);
     server_resets(fixture);
-    host_expects_end(fixture);
+    /* A socket that is closed with something unread is reset. */
+    if (fixture->over_socket)
+        g_assert_true(host_was_told_nothing(fixture));
+    else
+        host_expects_end(fixture);
     await_any_end(fixture);
     g_assert_true(fixture->session.reason == HVS_END_SERVER_ERROR ||
                   fixture->session.reason == HVS_END_SERVER_CLOSED);
@@ -1195,13 +1290,15 @@ test_host_stalled(struct fixture *fixture, gconstpointer data)
     sent = server_floods(fixture);
     assert_stays_asleep(fixture, 300);
     g_assert_cmpuint(snapshot(fixture).counters.ring_full, >=, 1);
-    g_assert_cmpuint(snapshot(fixture).counters.bytes_to_host, <=, sizeof confirm + RING_DATA);
+    if (!fixture->over_socket)
+        g_assert_cmpuint(snapshot(fixture).counters.bytes_to_host, <=,
+                         sizeof confirm + RING_DATA);
     /* The other way is open. */
     host_sends(fixture, "key", 3);
     server_expects(fixture, "key", 3);
 
     while (got < sent) {
-        int length = naive_host_receive(&fixture->host, packet);
+        int length = host_receives(fixture, packet);
 
         g_assert_cmpint(length, >, 0);
         assert_pattern(packet, (size_t)length, got);
@@ -1228,10 +1325,12 @@ test_server_stalled(struct fixture *fixture, gconstpointer data)
     server_sends(fixture, "picture", 7);
     host_expects(fixture, "picture", 7);
 
-    /* The host waits until the ring is nearly empty. */
-    naive_host_take_signals(&fixture->host);
-    fixture->host.signals = 0;
-    fixture->host.to_guest.words[PENDING_SEND_SZ] = RING_DATA - 8192;
+    if (!fixture->over_socket) {
+        /* The host waits until the ring is nearly empty. */
+        naive_host_take_signals(&fixture->host);
+        fixture->host.signals = 0;
+        fixture->host.to_guest.words[PENDING_SEND_SZ] = RING_DATA - 8192;
+    }
     while (got < sent) {
         ssize_t n;
 
@@ -1242,11 +1341,172 @@ test_server_stalled(struct fixture *fixture, gconstpointer data)
         got += (size_t)n;
     }
     await_asleep(fixture);
-    naive_host_take_signals(&fixture->host);
-    g_assert_cmpuint(fixture->host.signals, ==, 1);
-    fixture->host.to_guest.words[PENDING_SEND_SZ] = 0;
+    if (!fixture->over_socket) {
+        naive_host_take_signals(&fixture->host);
+        g_assert_cmpuint(fixture->host.signals, ==, 1);
+        fixture->host.to_guest.words[PENDING_SEND_SZ] = 0;
+    }
     host_sends(fixture, "more", 4);
     server_expects(fixture, "more", 4);
+    rescind_and_await_end(fixture);
+}
+
+/* ---- over a socket only ---- */
+
+static void
+test_socket_counters(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[70000];
+    struct hvs_session session;
+
+    (void)data;
+    fill(bytes, sizeof bytes, 0);
+    become_active(fixture);
+    for (unsigned i = 0; i < 3; i++) {
+        host_sends(fixture, bytes, 1000);
+        server_expects(fixture, bytes, 1000);
+        server_sends(fixture, bytes, sizeof bytes);
+        host_expects(fixture, bytes, sizeof bytes);
+    }
+    await_asleep(fixture);
+    session = snapshot(fixture);
+    g_assert_cmpuint(session.channel, ==, 0);
+    g_assert_cmpuint(session.counters.bytes_to_server, ==, sizeof request + 3000);
+    g_assert_cmpuint(session.counters.bytes_to_host, ==, sizeof confirm + 3 * sizeof bytes);
+    g_assert_cmpuint(session.counters.wakeups, >, 0);
+    g_assert_cmpuint(session.counters.socket_full, ==, 0);
+    /* There are none. */
+    g_assert_cmpuint(session.counters.packets_from_host, ==, 0);
+    g_assert_cmpuint(session.counters.packets_to_host, ==, 0);
+    g_assert_cmpuint(session.counters.signals_sent, ==, 0);
+    rescind_and_await_end(fixture);
+}
+
+/* The host may leave unseen then: a server that says nothing is not waited for. */
+static void
+test_socket_half_closed_server_silent(struct fixture *fixture, gconstpointer data)
+{
+    uint64_t closed;
+
+    (void)data;
+    become_active(fixture);
+    closed = hvs_relay_now();
+    host_ends(fixture);
+    server_expects_end(fixture);
+    await_end(fixture, HVS_END_HOST_CLOSED);
+    g_assert_cmpuint(hvs_relay_now() - closed, >=, 1900);
+    host_expects_end(fixture);
+}
+
+/* The end of the stream comes first, the rest of the host's end goes after it. */
+static void
+test_socket_half_closed_host_leaves(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    become_active(fixture);
+    host_ends(fixture);
+    server_expects_end(fixture);
+    close(fixture->peer);
+    fixture->peer = -1;
+    await_any_end(fixture);
+    g_assert_true(fixture->session.reason == HVS_END_HOST_RESCINDED ||
+                  fixture->session.reason == HVS_END_HOST_CLOSED);
+}
+
+static void
+test_socket_leaves_connecting(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    stop_listening(fixture);
+    fixture->settings.server_timeout = 60000;
+    start(fixture);
+    host_sends(fixture, request, sizeof request);
+    while (snapshot(fixture).state != HVS_SESSION_CONNECTING)
+        g_usleep(1000);
+    host_sends(fixture, "early", 5); /* nobody reads that yet, nor wakes for it */
+    assert_stays_asleep(fixture, 50);
+    rescind_and_await_end(fixture);
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, <, 5000);
+}
+
+/* A host that only ends its stream while the server is not up yet still gets its session. */
+static void
+test_socket_ends_connecting(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    stop_listening(fixture);
+    start(fixture);
+    host_sends(fixture, request, sizeof request);
+    host_ends(fixture);
+    while (snapshot(fixture).state != HVS_SESSION_CONNECTING)
+        g_usleep(1000);
+    g_assert_cmpint(listen(fixture->listener, 1), ==, 0);
+    server_accepts(fixture);
+    server_expects(fixture, plain_request, sizeof plain_request);
+    server_sends(fixture, confirm, sizeof confirm);
+    host_expects(fixture, confirm, sizeof confirm);
+    server_expects_end(fixture);
+    server_closes(fixture);
+    host_expects_end(fixture);
+    await_end(fixture, HVS_END_HOST_CLOSED);
+}
+
+static gpointer
+send_megabytes(gpointer data)
+{
+    const struct fixture *fixture = data;
+    uint8_t bytes[50021];
+
+    for (size_t sent = 0; sent < 320 * sizeof bytes; sent += sizeof bytes) {
+        fill(bytes, sizeof bytes, sent);
+        g_assert_cmpint(send(fixture->peer, bytes, sizeof bytes, MSG_NOSIGNAL), ==,
+                        (ssize_t)sizeof bytes);
+    }
+    return NULL;
+}
+
+/* 16 MB to a server that sends every byte back, in pieces of its own. */
+static void
+test_socket_bulk(struct fixture *fixture, gconstpointer data)
+{
+    uint8_t bytes[33000];
+    size_t got = 0, back = 0, waiting = 0;
+    GThread *sender;
+
+    (void)data;
+    become_active(fixture);
+    sender = g_thread_new("host", send_megabytes, fixture);
+    while (back < 320 * (size_t)50021) {
+        struct pollfd fds[2] = { { .fd = fixture->peer, .events = POLLIN },
+                                 { .fd = fixture->server,
+                                   .events = waiting < 1 << 20 ? POLLIN : 0 } };
+
+        g_assert_cmpint(poll(fds, 2, NAIVE_PATIENCE), >, 0);
+        if (fds[1].revents & POLLIN) {
+            ssize_t n = recv(fixture->server, bytes, sizeof bytes, 0);
+
+            g_assert_cmpint(n, >, 0);
+            assert_pattern(bytes, (size_t)n, got);
+            got += (size_t)n;
+            waiting += (size_t)n;
+        }
+        if (waiting > 0) {
+            size_t count = MIN(waiting, sizeof bytes);
+            ssize_t n;
+
+            fill(bytes, count, got - waiting);
+            n = send(fixture->server, bytes, count, MSG_NOSIGNAL);
+            waiting -= n > 0 ? (size_t)n : 0;
+        }
+        if (fds[0].revents & POLLIN) {
+            ssize_t n = recv(fixture->peer, bytes, sizeof bytes, 0);
+
+            g_assert_cmpint(n, >, 0);
+            assert_pattern(bytes, (size_t)n, back);
+            back += (size_t)n;
+        }
+    }
+    g_thread_join(sender);
     rescind_and_await_end(fixture);
 }
 
@@ -1279,63 +1539,79 @@ main(int argc, char **argv)
         const char *path;
         void (*test)(struct fixture *, gconstpointer);
         int data;
+        enum { CHANNEL_ONLY, SOCKET_ONLY, EITHER } host;
     } tests[] = {
-        { "/relay/session/counters", test_counters, 0 },
-        { "/relay/session/signals", test_signals, 0 },
-        { "/relay/session/idle", test_idle, 0 },
-        { "/relay/request/one-byte-at-a-time", test_request_bytewise, 0 },
-        { "/relay/request/with-surplus", test_request_with_surplus, 0 },
-        { "/relay/request/timeout", test_request_timeout, 0 },
-        { "/relay/rescind/waiting", test_rescind_waiting, 0 },
-        { "/relay/rescind/idle", test_rescind_idle, 0 },
-        { "/relay/rescind/signalled", test_rescind_signalled, 0 },
-        { "/relay/rescind/connecting", test_rescind_connecting, 0 },
-        { "/relay/rescind/host-stalled", test_rescind_host_stalled, 0 },
-        { "/relay/rescind/server-stalled", test_rescind_server_stalled, 0 },
-        { "/relay/rescind/closing", test_rescind_closing, 0 },
-        { "/relay/stop/waiting/1", test_stop, HVS_SESSION_WAITING },
-        { "/relay/stop/waiting/2", test_stop, HVS_SESSION_WAITING },
-        { "/relay/stop/waiting/3", test_stop, HVS_SESSION_WAITING },
-        { "/relay/stop/waiting/4", test_stop, HVS_SESSION_WAITING },
-        { "/relay/stop/connecting", test_stop, HVS_SESSION_CONNECTING },
-        { "/relay/stop/negotiating", test_stop_stalled, 0 },
-        { "/relay/stop/active", test_stop, HVS_SESSION_ACTIVE },
-        { "/relay/stop/both-stalled", test_stop_stalled, 1 },
-        { "/relay/free/alive", test_free_alive, 0 },
-        { "/relay/free/ended", test_free_ended, 0 },
-        { "/relay/start/without-descriptor", test_start_without_descriptor, 0 },
-        { "/relay/end/before-request", test_end_before_request, 0 },
-        { "/relay/end/request-malformed", test_request_malformed, 0 },
-        { "/relay/end/initial-malformed", test_initial_malformed, 0 },
-        { "/relay/end/reply-malformed", test_reply_malformed, 0 },
-        { "/relay/end/server-unreachable", test_unreachable, 0 },
-        { "/relay/end/server-refused/passthrough", test_refused, HVS_REPLY_SETTING_PASSTHROUGH },
-        { "/relay/end/server-refused/mirror", test_refused, HVS_REPLY_SETTING_MIRROR },
-        { "/relay/end/server-encrypts", test_encrypts, 0 },
-        { "/relay/end/ring-corrupt/waiting", test_ring_corrupt, 0 },
-        { "/relay/end/ring-corrupt/active", test_ring_corrupt, 1 },
-        { "/relay/end/ring-corrupt/ours", test_our_ring_corrupt, 0 },
-        { "/relay/end/pipe-protocol", test_pipe_protocol, 0 },
-        { "/relay/end/channel-error", test_channel_error, 0 },
-        { "/relay/server-late", test_server_late, 0 },
-        { "/relay/watch", test_watch, 0 },
-        { "/relay/close/server", test_server_closes, 0 },
-        { "/relay/close/server-and-host-silent", test_server_closes_host_silent, 0 },
-        { "/relay/close/server-at-once", test_server_closes_at_once, 0 },
-        { "/relay/close/host-half", test_host_half_closes, 0 },
-        { "/relay/close/server-half", test_server_half_closes, 0 },
-        { "/relay/close/server-reset", test_server_resets, 0 },
-        { "/relay/close/server-reset-stalled", test_server_resets_stalled, 0 },
-        { "/relay/back-pressure/host-stalled", test_host_stalled, 0 },
-        { "/relay/back-pressure/server-stalled", test_server_stalled, 0 },
+        { "/session/counters", test_counters, 0, CHANNEL_ONLY },
+        { "/session/signals", test_signals, 0, CHANNEL_ONLY },
+        { "/session/idle", test_idle, 0, EITHER },
+        { "/request/one-byte-at-a-time", test_request_bytewise, 0, EITHER },
+        { "/request/with-surplus", test_request_with_surplus, 0, EITHER },
+        { "/request/timeout", test_request_timeout, 0, CHANNEL_ONLY },
+        { "/rescind/waiting", test_rescind_waiting, 0, EITHER },
+        { "/rescind/idle", test_rescind_idle, 0, EITHER },
+        { "/rescind/signalled", test_rescind_signalled, 0, CHANNEL_ONLY },
+        { "/rescind/connecting", test_rescind_connecting, 0, CHANNEL_ONLY },
+        { "/rescind/host-stalled", test_rescind_host_stalled, 0, EITHER },
+        { "/rescind/server-stalled", test_rescind_server_stalled, 0, CHANNEL_ONLY },
+        { "/rescind/closing", test_rescind_closing, 0, CHANNEL_ONLY },
+        { "/stop/waiting/1", test_stop, HVS_SESSION_WAITING, EITHER },
+        { "/stop/waiting/2", test_stop, HVS_SESSION_WAITING, EITHER },
+        { "/stop/waiting/3", test_stop, HVS_SESSION_WAITING, EITHER },
+        { "/stop/waiting/4", test_stop, HVS_SESSION_WAITING, EITHER },
+        { "/stop/connecting", test_stop, HVS_SESSION_CONNECTING, EITHER },
+        { "/stop/negotiating", test_stop_stalled, 0, EITHER },
+        { "/stop/active", test_stop, HVS_SESSION_ACTIVE, EITHER },
+        { "/stop/both-stalled", test_stop_stalled, 1, EITHER },
+        { "/free/alive", test_free_alive, 0, EITHER },
+        { "/free/ended", test_free_ended, 0, EITHER },
+        { "/start/without-descriptor", test_start_without_descriptor, 0, CHANNEL_ONLY },
+        { "/end/before-request", test_end_before_request, 0, EITHER },
+        { "/end/request-malformed", test_request_malformed, 0, EITHER },
+        { "/end/initial-malformed", test_initial_malformed, 0, EITHER },
+        { "/end/reply-malformed", test_reply_malformed, 0, EITHER },
+        { "/end/server-unreachable", test_unreachable, 0, EITHER },
+        { "/end/server-refused/passthrough", test_refused, HVS_REPLY_SETTING_PASSTHROUGH, EITHER },
+        { "/end/server-refused/mirror", test_refused, HVS_REPLY_SETTING_MIRROR, EITHER },
+        { "/end/server-encrypts", test_encrypts, 0, EITHER },
+        { "/end/ring-corrupt/waiting", test_ring_corrupt, 0, CHANNEL_ONLY },
+        { "/end/ring-corrupt/active", test_ring_corrupt, 1, CHANNEL_ONLY },
+        { "/end/ring-corrupt/ours", test_our_ring_corrupt, 0, CHANNEL_ONLY },
+        { "/end/pipe-protocol", test_pipe_protocol, 0, CHANNEL_ONLY },
+        { "/end/channel-error", test_channel_error, 0, CHANNEL_ONLY },
+        { "/server-late", test_server_late, 0, EITHER },
+        { "/watch", test_watch, 0, CHANNEL_ONLY },
+        { "/close/server", test_server_closes, 0, EITHER },
+        { "/close/server-and-host-silent", test_server_closes_host_silent, 0, EITHER },
+        { "/close/server-at-once", test_server_closes_at_once, 0, EITHER },
+        { "/close/host-half", test_host_half_closes, 0, EITHER },
+        { "/close/server-half", test_server_half_closes, 0, EITHER },
+        { "/close/server-reset", test_server_resets, 0, EITHER },
+        { "/close/server-reset-stalled", test_server_resets_stalled, 0, EITHER },
+        { "/back-pressure/host-stalled", test_host_stalled, 0, EITHER },
+        { "/back-pressure/server-stalled", test_server_stalled, 0, EITHER },
+        { "/session/counters", test_socket_counters, 0, SOCKET_ONLY },
+        { "/session/bulk", test_socket_bulk, 0, SOCKET_ONLY },
+        { "/rescind/connecting", test_socket_leaves_connecting, 0, SOCKET_ONLY },
+        { "/close/host-half/connecting", test_socket_ends_connecting, 0, SOCKET_ONLY },
+        { "/close/host-half/server-silent", test_socket_half_closed_server_silent, 0,
+          SOCKET_ONLY },
+        { "/close/host-half/host-leaves", test_socket_half_closed_host_leaves, 0, SOCKET_ONLY },
     };
 
     signal(SIGPIPE, SIG_IGN);
     g_test_init(&argc, &argv, NULL);
     g_log_set_writer_func(drop_log, NULL, NULL);
     warm_up();
-    for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(tests[i].path, struct fixture, GINT_TO_POINTER(tests[i].data), set_up,
-                   tests[i].test, tear_down);
+    for (unsigned i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *channel = g_strconcat("/relay", tests[i].path, NULL);
+        g_autofree char *socket = g_strconcat("/relay/hvsocket", tests[i].path, NULL);
+
+        if (tests[i].host != SOCKET_ONLY)
+            g_test_add(channel, struct fixture, GINT_TO_POINTER(tests[i].data), set_up,
+                       tests[i].test, tear_down);
+        if (tests[i].host != CHANNEL_ONLY)
+            g_test_add(socket, struct fixture, GINT_TO_POINTER(tests[i].data), set_up_socket,
+                       tests[i].test, tear_down);
+    }
     return g_test_run();
 }

@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -355,7 +356,7 @@ assert_stops(const struct hvs_server_address *address, int event_at)
 {
     g_autoptr(GCancellable) cancellable = g_cancellable_new();
     struct stop stop = { .fd = eventfd(0, EFD_CLOEXEC), .cancellable = cancellable };
-    struct hvs_server_watch watch = { .fd = stop.fd, .ready = on_stop };
+    struct hvs_server_watch watch = { .fd = stop.fd, .events = POLLIN, .ready = on_stop };
     g_autoptr(GError) error = NULL;
     unsigned which;
     int fd;
@@ -529,7 +530,7 @@ static void
 test_watch_continues(void)
 {
     int event = eventfd(0, EFD_CLOEXEC), listener, fd;
-    struct hvs_server_watch watch = { .fd = event, .ready = on_harmless };
+    struct hvs_server_watch watch = { .fd = event, .events = POLLIN, .ready = on_harmless };
     struct hvs_server_address address;
     g_autoptr(GError) error = NULL;
     unsigned which = 77, calls = 0;
