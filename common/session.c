@@ -51,6 +51,7 @@ hvs_session_init(struct hvs_session *session, uint32_t id, unsigned channel, uin
 {
     memset(session, 0, sizeof *session);
     session->id = id;
+    session->transport = channel != 0 ? HVS_TRANSPORT_VMBUS : HVS_TRANSPORT_HVSOCKET;
     session->channel = channel;
     session->state = HVS_SESSION_WAITING;
     session->reason = HVS_END_NONE;
@@ -127,6 +128,12 @@ bool
 hvs_end_reason_is_trouble(enum hvs_end_reason reason)
 {
     return reason >= HVS_END_CHANNEL_ERROR;
+}
+
+const char *
+hvs_transport_to_string(enum hvs_transport transport)
+{
+    return transport == HVS_TRANSPORT_VMBUS ? "vmbus" : "hvsocket";
 }
 
 const char *

@@ -8,6 +8,12 @@
 
 #include "x224.h"
 
+/* What carries sessions between host and guest. */
+enum hvs_transport {
+    HVS_TRANSPORT_VMBUS,    /* a data channel */
+    HVS_TRANSPORT_HVSOCKET, /* a socket of the guest that the host connects to; Linux only */
+};
+
 enum hvs_session_state {
     HVS_SESSION_WAITING,     /* channel open, the Connection Request has not come yet */
     HVS_SESSION_CONNECTING,  /* request read, connecting to the RDP server */
@@ -64,7 +70,8 @@ void hvs_session_counters_add(struct hvs_session_counters       *sum,
 
 struct hvs_session {
     uint32_t                     id;      /* counts up from 1 since the service started */
-    unsigned                     channel; /* data channel 1 … 5; 0: another transport */
+    enum hvs_transport           transport;
+    unsigned                     channel; /* data channel 1 … 5; 0: HvSocket has none */
     enum hvs_session_state       state;
     enum hvs_end_reason          reason;
     uint64_t                     started;  /* monotonic, milliseconds */
@@ -76,6 +83,7 @@ struct hvs_session {
     char                         detail[200]; /* what the reason does not say; "" mostly */
 };
 
+/* channel 0: over HvSocket. */
 void hvs_session_init(struct hvs_session *session, uint32_t id, unsigned channel, uint64_t now);
 /* Only forward: going back to an earlier state is ignored and gives false. So is ENDED, which needs
  * a reason: hvs_session_end(). */
@@ -92,6 +100,7 @@ enum hvs_end_reason hvs_session_reason_of(const struct hvs_negotiation *negotiat
 bool hvs_end_reason_is_trouble(enum hvs_end_reason reason);
 
 /* Stable identifiers, as "server-unreachable", for JSON and journald fields. Never NULL. */
+const char *hvs_transport_to_string(enum hvs_transport transport);
 const char *hvs_session_state_to_string(enum hvs_session_state state);
 const char *hvs_end_reason_to_string(enum hvs_end_reason reason);
 /* One plain sentence for people, without a full stop. Never NULL. */

@@ -10,6 +10,19 @@ static const char *const reply_choices[] = {
     NULL,
 };
 
+static const char *const hvsocket_choices[] = {
+    [HVS_HVSOCKET_SETTING_AUTO] = "auto",
+    [HVS_HVSOCKET_SETTING_YES] = "yes",
+    [HVS_HVSOCKET_SETTING_NO] = "no",
+    NULL,
+};
+
+static const char *const switch_choices[] = {
+    [HVS_SWITCH_NO] = "no",
+    [HVS_SWITCH_YES] = "yes",
+    NULL,
+};
+
 static const char *const level_choices[] = {
     [HVS_LOG_ERROR] = "error", [HVS_LOG_WARNING] = "warning", [HVS_LOG_NOTICE] = "notice",
     [HVS_LOG_INFO] = "info",   [HVS_LOG_DEBUG] = "debug",     NULL,
@@ -47,6 +60,26 @@ static const struct hvs_setting table[] = {
                 "RDP server does, auto as fits this system.",
         .platforms = EVERYWHERE,
         .offset = offsetof(struct hvs_settings, negotiation_reply),
+    },
+    {
+        .key = "HvSocket",
+        .type = HVS_SETTING_CHOICE,
+        .default_value = "auto",
+        .choices = hvsocket_choices,
+        .help = "Whether sessions are taken over HvSocket as well: yes, no, or auto, where there is "
+                "a host to come from.",
+        .platforms = HVS_ON_LINUX,
+        .offset = offsetof(struct hvs_settings, hvsocket),
+    },
+    {
+        .key = "HvSocketLoopback",
+        .type = HVS_SETTING_CHOICE,
+        .default_value = "no",
+        .choices = switch_choices,
+        .help = "Whether programs of this machine may connect over HvSocket like the host, for "
+                "tests.",
+        .platforms = HVS_ON_LINUX,
+        .offset = offsetof(struct hvs_settings, hvsocket_loopback),
     },
     {
         .key = "LogLevel",

@@ -48,12 +48,19 @@ struct hvs_server_address {
 enum hvs_negotiation_reply_setting { HVS_REPLY_SETTING_AUTO, HVS_REPLY_SETTING_MIRROR,
                                      HVS_REPLY_SETTING_PASSTHROUGH };
 
+enum hvs_hvsocket_setting { HVS_HVSOCKET_SETTING_AUTO, HVS_HVSOCKET_SETTING_YES,
+                            HVS_HVSOCKET_SETTING_NO };
+
+enum hvs_switch { HVS_SWITCH_NO, HVS_SWITCH_YES };
+
 /* All settings, parsed. */
 struct hvs_settings {
     struct hvs_server_address servers[HVS_SERVERS_MAX]; /* tried in order */
     unsigned                  server_count;             /* at least 1 */
     uint32_t                  server_timeout;           /* milliseconds */
     unsigned                  negotiation_reply;        /* enum hvs_negotiation_reply_setting */
+    unsigned                  hvsocket;                 /* enum hvs_hvsocket_setting */
+    unsigned                  hvsocket_loopback;        /* enum hvs_switch */
     unsigned                  log_level;                /* enum hvs_log_level */
 };
 

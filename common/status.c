@@ -22,6 +22,16 @@ static const struct {
 
 static const struct {
     const char *name;
+    const char *words; /* in the row of transports */
+} hvsocket_states[] = {
+    [HVS_HVSOCKET_OFF] = { "off", "turned off" },
+    [HVS_HVSOCKET_LISTENING] = { "listening", "listening" },
+    [HVS_HVSOCKET_PORT_TAKEN] = { "port-taken", "port taken by another program, such as xrdp" },
+    [HVS_HVSOCKET_UNAVAILABLE] = { "unavailable", "not available" },
+};
+
+static const struct {
+    const char *name;
     const char *sentence;
 } overalls[] = {
     [HVS_OVERALL_NOT_OFFERED] = { "not-offered",
@@ -47,6 +57,12 @@ const char *
 hvs_channel_state_to_string(enum hvs_channel_state state)
 {
     return (size_t)state < COUNT(channel_states) ? channel_states[state].name : "unknown";
+}
+
+const char *
+hvs_hvsocket_state_to_string(enum hvs_hvsocket_state state)
+{
+    return (size_t)state < COUNT(hvsocket_states) ? hvsocket_states[state].name : "unknown";
 }
 
 const char *
@@ -86,12 +102,15 @@ hvs_status_overall(const struct hvs_status *status)
 {
     if (hvs_status_problem(status) != NULL)
         return HVS_OVERALL_PROBLEM;
-    /* A channel that is there but cannot be opened yet is an offer, too. */
-    if (status->control.state == HVS_CONTROL_NOT_OFFERED &&
-        status->channels[HVS_CONTROL_CHANNEL] == HVS_CHANNEL_NOT_OFFERED)
-        return HVS_OVERALL_NOT_OFFERED;
-    if (status->control.state != HVS_CONTROL_READY)
-        return HVS_OVERALL_STARTING;
+    /* HvSocket is not offered: that the host uses it shows when it comes. */
+    if (!status->hvsocket_used || status->hvsocket != HVS_HVSOCKET_LISTENING) {
+        /* A channel that is there but cannot be opened yet is an offer, too. */
+        if (status->control.state == HVS_CONTROL_NOT_OFFERED &&
+            status->channels[HVS_CONTROL_CHANNEL] == HVS_CHANNEL_NOT_OFFERED)
+            return HVS_OVERALL_NOT_OFFERED;
+        if (status->control.state != HVS_CONTROL_READY)
+            return HVS_OVERALL_STARTING;
+    }
     return status->session_count > 0 ? HVS_OVERALL_ACTIVE : HVS_OVERALL_READY;
 }
 
@@ -155,14 +174,17 @@ end_phrase(const struct phrase *phrase, struct hvs_text *out, size_t indent)
 
 /* What the guest cannot mend: specs of Hyper-V's Set-VMHost and Set-VM. */
 static void
-print_host_advice(struct hvs_text *out)
+print_host_advice(const struct hvs_status *status, struct hvs_text *out)
 {
     begin_row(out, "To do");
     hvs_text_add(out, "On the Hyper-V host, in PowerShell as administrator:\n"
-                      "             Set-VMHost -EnableEnhancedSessionMode $true\n"
-                      "           If this VM was set to use HvSocket, also:\n"
-                      "             Set-VM -VMName NAME -EnhancedSessionTransportType VMBus\n"
-                      "           Then close the VM's window and connect again.\n");
+                      "             Set-VMHost -EnableEnhancedSessionMode $true\n");
+    if (status->hvsocket != HVS_HVSOCKET_LISTENING)
+        hvs_text_add(out, "           If this VM was set to use HvSocket, also:\n"
+                          "             Set-VM -VMName NAME -EnhancedSessionTransportType VMBus\n");
+    hvs_text_add(out, "           Then close the VM's window and connect again.\n");
+    if (status->hvsocket == HVS_HVSOCKET_LISTENING)
+        hvs_text_add(out, "           If this VM was set to use HvSocket, that is all.\n");
 }
 
 static void
@@ -179,7 +201,9 @@ print_host(const struct hvs_status *status, struct hvs_text *out)
     begin_row(out, "Host");
     switch (control->state) {
     case HVS_CONTROL_NOT_OFFERED:
-        hvs_text_add(text, offered ? "offers Enhanced Session" : "does not offer Enhanced Session");
+        hvs_text_add(text, offered                 ? "offers Enhanced Session" :
+                           status->hvsocket_used ? "uses HvSocket, and offers no VMBus channels" :
+                                                   "does not offer Enhanced Session");
         break;
     case HVS_CONTROL_OFFERED:
     case HVS_CONTROL_WAITING: /* the first line says what went wrong */
@@ -232,6 +256,20 @@ print_channels(const struct hvs_status *status, struct hvs_text *out)
 }
 
 static void
+print_transports(const struct hvs_status *status, struct hvs_text *out)
+{
+    struct phrase phrase;
+    struct hvs_text *text = begin_phrase(&phrase);
+
+    if (status->hvsocket == HVS_HVSOCKET_OFF)
+        return;
+    begin_row(out, "Transports");
+    hvs_text_add(text, "VMBus as above, HvSocket ");
+    hvs_text_add(text, hvsocket_states[status->hvsocket].words);
+    end_phrase(&phrase, out, LABEL_WIDTH);
+}
+
+static void
 print_service(const struct hvs_status *status, struct hvs_text *out)
 {
     struct phrase phrase;
@@ -275,6 +313,8 @@ print_session(const struct hvs_session *session, uint64_t now, struct hvs_text *
     if (session->channel != 0) {
         hvs_text_add(text, ", data channel ");
         hvs_text_add_u64(text, session->channel);
+    } else {
+        hvs_text_add(text, ", over HvSocket");
     }
     end_phrase(&phrase, out, SESSION_INDENT);
 
@@ -348,9 +388,10 @@ hvs_status_print_text(const struct hvs_status *status, struct hvs_text *out)
     }
     hvs_text_add(out, "\n\n");
     if (overall == HVS_OVERALL_NOT_OFFERED)
-        print_host_advice(out);
+        print_host_advice(status, out);
     print_host(status, out);
     print_channels(status, out);
+    print_transports(status, out);
     print_service(status, out);
     print_sessions(status, out);
     print_ended(status, out);
@@ -453,6 +494,7 @@ void
 hvs_status_print_session_end(const struct hvs_session *session, struct hvs_text *out)
 {
     const struct hvs_session_counters *counters = &session->counters;
+    bool packets = session->transport == HVS_TRANSPORT_VMBUS;
 
     hvs_text_add(out, "ended after ");
     hvs_text_add_duration(out, session_duration(session, session->ended));
@@ -460,15 +502,21 @@ hvs_status_print_session_end(const struct hvs_session *session, struct hvs_text 
     add_reason(out, session);
     hvs_text_add(out, "; to the host ");
     hvs_text_add_size(out, counters->bytes_to_host);
-    hvs_text_add(out, " in ");
-    add_count(out, counters->packets_to_host, "packet", "packets");
+    if (packets) {
+        hvs_text_add(out, " in ");
+        add_count(out, counters->packets_to_host, "packet", "packets");
+    }
     hvs_text_add(out, ", to the server ");
     hvs_text_add_size(out, counters->bytes_to_server);
-    hvs_text_add(out, " in ");
-    add_count(out, counters->packets_from_host, "packet", "packets");
+    if (packets) {
+        hvs_text_add(out, " in ");
+        add_count(out, counters->packets_from_host, "packet", "packets");
+    }
     hvs_text_add(out, "; ");
-    add_count(out, counters->signals_sent, "signal", "signals");
-    hvs_text_add(out, ", ");
+    if (packets) {
+        add_count(out, counters->signals_sent, "signal", "signals");
+        hvs_text_add(out, ", ");
+    }
     add_count(out, counters->wakeups, "wake-up", "wake-ups");
     hvs_text_add(out, ", blocked by the host ");
     add_count(out, counters->ring_full, "time", "times");
@@ -666,6 +714,7 @@ json_session(struct json *json, const struct hvs_session *session, uint64_t now)
 
     json_open(json, NULL, '{');
     json_number(json, "id", session->id);
+    json_string(json, "transport", hvs_transport_to_string(session->transport));
     json_number_or_null(json, "channel", session->channel != 0, session->channel);
     json_string(json, "state", hvs_session_state_to_string(session->state));
     json_number(json, "started_ms_ago", elapsed(session->started, now));
@@ -707,6 +756,7 @@ hvs_status_print_json(const struct hvs_status *status, struct hvs_text *out)
     json_number(&json, "uptime_ms", elapsed(status->started, status->now));
     json_control(&json, status);
     json_channels(&json, status);
+    json_string(&json, "hvsocket", hvs_hvsocket_state_to_string(status->hvsocket));
     json_number(&json, "sessions_total", status->sessions_total);
     json_counters(&json, "totals", &status->totals);
     json_sessions(&json, "sessions", status->sessions, status->session_count, status->now);

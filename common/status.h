@@ -22,6 +22,7 @@
  *         { "number": 0 … 5, "kind": "control" | "data",
  *           "state": "not-offered" | "offered" | "open" | "failed" }
  *       ],
+ *       "hvsocket": "off" | "listening" | "port-taken" | "unavailable",
  *       "sessions_total": number,     since the service started
  *       "totals": COUNTERS,           of all of them
  *       "sessions": [ SESSION ],      those that live
@@ -30,7 +31,8 @@
  *
  *     SESSION = {
  *       "id": number,
- *       "channel": number?,           null: not a VMBus channel
+ *       "transport": "vmbus" | "hvsocket",
+ *       "channel": number?,           of the VMBus
  *       "state": "waiting" | "connecting" | "negotiating" | "active" | "closing" | "ended",
  *       "started_ms_ago": number, "ended_ms_ago": number?, "duration_ms": number,
  *       "server": string?,            "tcp:127.0.0.1:3389", once connected
@@ -72,6 +74,18 @@ enum hvs_channel_state {
     HVS_CHANNEL_FAILED,  /* there, but cannot be opened: see the log */
 };
 
+/* The listener of the other transport. */
+enum hvs_hvsocket_state {
+    HVS_HVSOCKET_OFF,         /* by setting, and on Windows */
+    HVS_HVSOCKET_LISTENING,
+    HVS_HVSOCKET_PORT_TAKEN,  /* another program serves it */
+    HVS_HVSOCKET_UNAVAILABLE, /* no host to come from, or a kernel without it */
+};
+
+/* Over HvSocket as many at once as over VMBus. */
+#define HVS_HVSOCKET_SESSIONS 5
+#define HVS_SESSIONS_MAX      (HVS_DATA_CHANNELS + HVS_HVSOCKET_SESSIONS)
+
 /* Sessions remembered after their end, the newest first. */
 #define HVS_STATUS_ENDED_MAX 8
 
@@ -83,10 +97,12 @@ struct hvs_status {
     enum hvs_channel_state   channels[HVS_CHANNELS];
     uint64_t                 channels_since[HVS_CHANNELS]; /* when they came to be so, as now; 0:
                                                               not known */
+    enum hvs_hvsocket_state  hvsocket;
+    bool                     hvsocket_used; /* sessions have come that way */
     const char              *problem;    /* what keeps channels from being used; NULL if nothing */
     uint64_t                 sessions_total;
     struct hvs_session_counters totals;  /* of all sessions, the living ones included */
-    struct hvs_session       sessions[HVS_DATA_CHANNELS];
+    struct hvs_session       sessions[HVS_SESSIONS_MAX];
     unsigned                 session_count; /* living ones */
     struct hvs_session       ended[HVS_STATUS_ENDED_MAX];
     unsigned                 ended_count;
@@ -108,10 +124,11 @@ const char *hvs_status_problem(const struct hvs_status *status);
 const char *hvs_overall_to_string(enum hvs_overall overall);
 const char *hvs_overall_to_sentence(enum hvs_overall overall);
 const char *hvs_channel_state_to_string(enum hvs_channel_state state);
+const char *hvs_hvsocket_state_to_string(enum hvs_hvsocket_state state);
 
 /* Sizes in bytes that hold either form, if .problem is not longer than 500. */
 #define HVS_STATUS_TEXT_MAX 16384
-#define HVS_STATUS_JSON_MAX 98304
+#define HVS_STATUS_JSON_MAX 131072
 
 /* At most 80 columns a line. */
 void hvs_status_print_text(const struct hvs_status *status, struct hvs_text *out);

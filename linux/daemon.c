@@ -3,6 +3,7 @@
 #include "config.h"
 #include "control.h"
 #include "dbus.h"
+#include "hvsocket.h"
 #include "log.h"
 #include "notify.h"
 #include "offers.h"
@@ -24,10 +25,13 @@
 /* So does the pause after a session that ended in trouble sooner than that. In milliseconds. */
 #define SESSION_SOON 5000u
 
-/* One data channel. */
+/* The VMBus' channels, and HvSocket's sessions behind them. */
+#define SLOTS (HVS_CHANNELS + HVS_HVSOCKET_SESSIONS)
+
+/* One data channel, or room for a session over HvSocket, of which only .relay is used. */
 struct slot {
     hvs_daemon *daemon;
-    unsigned    channel;
+    unsigned    channel; /* 0: HvSocket */
     bool        offered;
     bool        renewed; /* offered anew while a session of the old offer was there still */
     bool        failed;  /* the last open failed */
@@ -42,12 +46,14 @@ struct hvs_daemon {
     struct hvs_settings       settings;
     hvs_offers               *offers;
     hvs_control_channel      *control;
+    hvs_hvsocket             *hvsocket;
+    bool                      hvsocket_used;
     hvs_dbus                 *dbus;
     enum hvs_channel_state    channels[HVS_CHANNELS]; /* as they were last seen */
     uint64_t                  channels_since[HVS_CHANNELS];
     char                     *config_error; /* of the last time it was read; NULL: it was sound */
     enum hvs_control_state    control_was;
-    struct slot               slots[HVS_CHANNELS]; /* [0] is not used */
+    struct slot               slots[SLOTS]; /* [0] is not used */
     uint32_t                  last_session;
     struct hvs_session        ended[HVS_STATUS_ENDED_MAX]; /* the newest first */
     unsigned                  ended_count;
@@ -108,13 +114,16 @@ fill_status(struct hvs_status *status, gpointer user_data)
         .sessions_total = daemon->last_session,
         .ended_count = daemon->ended_count,
         .totals = daemon->totals,
+        .hvsocket = hvs_hvsocket_state(daemon->hvsocket),
+        .hvsocket_used = daemon->hvsocket_used,
     };
     if (status->problem == NULL)
         status->problem = hvs_control_channel_error(daemon->control);
     memcpy(status->ended, daemon->ended, sizeof(status->ended));
     note_channel(daemon, status, HVS_CONTROL_CHANNEL, control_channel_state(daemon->control));
-    for (unsigned i = 1; i < HVS_CHANNELS; i++) {
-        note_channel(daemon, status, i, slot_state(&daemon->slots[i]));
+    for (unsigned i = 1; i < SLOTS; i++) {
+        if (i < HVS_CHANNELS)
+            note_channel(daemon, status, i, slot_state(&daemon->slots[i]));
         if (daemon->slots[i].relay != NULL) {
             struct hvs_session *session = &status->sessions[status->session_count++];
 
@@ -146,7 +155,7 @@ static gboolean
 on_status_signal(gpointer user_data)
 {
     g_autofree struct hvs_status *status = g_new(struct hvs_status, 1);
-    char screen[8192];
+    char screen[HVS_STATUS_TEXT_MAX];
     struct hvs_text text;
 
     fill_status(status, user_data);
@@ -171,10 +180,20 @@ remember(hvs_daemon *daemon, const struct hvs_session *session)
 static bool
 any_session(const hvs_daemon *daemon)
 {
-    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+    for (unsigned i = 1; i < SLOTS; i++)
         if (daemon->slots[i].relay != NULL)
             return true;
     return false;
+}
+
+/* NULL: as many sessions as may be are there. */
+static struct slot *
+free_socket_slot(hvs_daemon *daemon)
+{
+    for (unsigned i = HVS_CHANNELS; i < SLOTS; i++)
+        if (daemon->slots[i].relay == NULL)
+            return &daemon->slots[i];
+    return NULL;
 }
 
 static gboolean
@@ -213,6 +232,8 @@ on_session_ended(hvs_relay *relay, gpointer user_data)
     remember(daemon, &session);
     hvs_relay_free(relay);
     slot->relay = NULL;
+    hvs_hvsocket_hold(daemon->hvsocket,
+                      daemon->stopping || free_socket_slot(daemon) == NULL);
     if (daemon->stopping) {
         if (!any_session(daemon))
             g_main_loop_quit(daemon->loop);
@@ -270,10 +291,30 @@ open_slot(struct slot *slot)
     tell_status(daemon);
 }
 
+/* The host has connected over HvSocket. */
 static void
-stop_sessions(hvs_daemon *daemon, enum hvs_end_reason reason)
+on_connected(int fd, gpointer user_data)
 {
-    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+    hvs_daemon *daemon = user_data;
+    struct slot *slot = free_socket_slot(daemon);
+    g_autoptr(GError) error = NULL;
+
+    daemon->hvsocket_used = true;
+    hvs_log_session(HVS_LOG_NOTICE, ++daemon->last_session, 0, "started, over HvSocket");
+    slot->relay = hvs_relay_start_socket(daemon->last_session, fd, &daemon->settings,
+                                         on_session_ended, slot, &error);
+    if (slot->relay == NULL)
+        hvs_log_session(HVS_LOG_ERROR, daemon->last_session, 0, "not started: %s",
+                        error->message);
+    hvs_hvsocket_hold(daemon->hvsocket, free_socket_slot(daemon) == NULL);
+    tell_status(daemon);
+}
+
+/* first to last: slots. */
+static void
+stop_sessions(hvs_daemon *daemon, unsigned first, unsigned last, enum hvs_end_reason reason)
+{
+    for (unsigned i = first; i <= last; i++)
         if (daemon->slots[i].relay != NULL)
             hvs_relay_stop(daemon->slots[i].relay, reason);
 }
@@ -338,7 +379,7 @@ on_control_changed(gpointer user_data)
 
     /* Without it every data channel is dead, whatever its descriptor says so far. */
     if (state == HVS_CONTROL_NOT_OFFERED && daemon->control_was != state)
-        stop_sessions(daemon, HVS_END_CONTROL_LOST);
+        stop_sessions(daemon, 1, HVS_DATA_CHANNELS, HVS_END_CONTROL_LOST);
     daemon->control_was = state;
     tell_status(daemon);
 }
@@ -380,6 +421,7 @@ rescan(gpointer user_data)
     hvs_daemon *daemon = user_data;
 
     hvs_offers_rescan(daemon->offers);
+    hvs_hvsocket_configure(daemon->hvsocket, &daemon->settings);
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         open_slot(&daemon->slots[i]);
     tell_status(daemon);
@@ -433,7 +475,7 @@ on_stop_timeout(gpointer user_data)
     hvs_daemon *daemon = user_data;
 
     daemon->stop_timer = 0;
-    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+    for (unsigned i = 1; i < SLOTS; i++)
         if (daemon->slots[i].relay != NULL)
             leave_session(&daemon->slots[i]);
     g_main_loop_quit(daemon->loop);
@@ -450,7 +492,8 @@ on_stop_signal(gpointer user_data)
     daemon->stopping = true;
     hvs_notify("STOPPING=1\nSTATUS=Stopping");
     hvs_log(HVS_LOG_NOTICE, "stopping");
-    stop_sessions(daemon, HVS_END_STOPPED);
+    hvs_hvsocket_hold(daemon->hvsocket, true);
+    stop_sessions(daemon, 1, SLOTS - 1, HVS_END_STOPPED);
     if (any_session(daemon))
         daemon->stop_timer = g_timeout_add(STOP_TIMEOUT, on_stop_timeout, daemon);
     else
@@ -494,7 +537,7 @@ watch_sessions(gpointer user_data)
 {
     hvs_daemon *daemon = user_data;
 
-    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+    for (unsigned i = 1; i < SLOTS; i++)
         if (daemon->slots[i].relay != NULL)
             hvs_relay_watch(daemon->slots[i].relay, on_session_changed, daemon);
 }
@@ -512,7 +555,7 @@ disconnect_session(uint32_t id, gpointer user_data)
 {
     hvs_daemon *daemon = user_data;
 
-    for (unsigned i = 1; i < HVS_CHANNELS; i++) {
+    for (unsigned i = 1; i < SLOTS; i++) {
         struct hvs_session session;
 
         if (daemon->slots[i].relay == NULL)
@@ -559,14 +602,17 @@ hvs_daemon_new(const struct hvs_daemon_options *options, GError **error)
     for (unsigned i = 0; i < HVS_CHANNELS; i++)
         daemon->channels_since[i] = daemon->started;
     daemon->loop = g_main_loop_new(NULL, FALSE);
-    for (unsigned i = 0; i < HVS_CHANNELS; i++)
-        daemon->slots[i] = (struct slot) { .daemon = daemon, .channel = i };
+    for (unsigned i = 0; i < SLOTS; i++)
+        daemon->slots[i] =
+            (struct slot) { .daemon = daemon, .channel = i < HVS_CHANNELS ? i : 0 };
     if (!load_settings(daemon, error))
         return NULL;
     daemon->offers = hvs_offers_new(&options->machine->roots, &offers_callbacks, daemon, error);
     if (daemon->offers == NULL)
         return NULL;
     daemon->control = hvs_control_channel_new(daemon->offers, on_control_changed, daemon);
+    daemon->hvsocket = hvs_hvsocket_new(&options->machine->roots, on_connected, daemon);
+    hvs_hvsocket_configure(daemon->hvsocket, &daemon->settings);
     daemon->dbus = hvs_dbus_new(&dbus_service, options->machine, daemon);
     return g_steal_pointer(&daemon);
 }
@@ -590,10 +636,11 @@ hvs_daemon_free(hvs_daemon *daemon)
     g_clear_handle_id(&daemon->watchdog, g_source_remove);
     g_clear_handle_id(&daemon->stop_timer, g_source_remove);
     g_clear_pointer(&daemon->dbus, hvs_dbus_free);
-    for (unsigned i = 1; i < HVS_CHANNELS; i++) {
+    for (unsigned i = 1; i < SLOTS; i++) {
         g_clear_handle_id(&daemon->slots[i].timer, g_source_remove);
         g_clear_pointer(&daemon->slots[i].relay, hvs_relay_free);
     }
+    g_clear_pointer(&daemon->hvsocket, hvs_hvsocket_free);
     g_clear_pointer(&daemon->control, hvs_control_channel_free);
     g_clear_pointer(&daemon->offers, hvs_offers_free);
     g_clear_pointer(&daemon->loop, g_main_loop_unref);

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define TRANSPORT_VMBUS    "vmbus"
-#define TRANSPORT_HVSOCKET "hvsocket"
 /* Enough for HVS_SERVERS_MAX of the longest addresses. */
 #define SERVERS_MAX (HVS_SERVERS_MAX * (HVS_SERVER_HOST_MAX + 20))
 
@@ -92,18 +90,19 @@ get_kernel_support(const struct hvs_dbus_view *view)
 static GVariant *
 get_transports(const struct hvs_dbus_view *view)
 {
-    static const char *const transports[] = { TRANSPORT_VMBUS };
+    const char *const transports[] = {
+        hvs_transport_to_string(HVS_TRANSPORT_VMBUS),
+        hvs_transport_to_string(HVS_TRANSPORT_HVSOCKET),
+    };
 
-    (void)view;
-    return g_variant_new_strv(transports, G_N_ELEMENTS(transports));
+    return g_variant_new_strv(transports,
+                              view->status->hvsocket == HVS_HVSOCKET_LISTENING ? 2 : 1);
 }
 
-/* Of its listener: this build has none. */
 static GVariant *
 get_hvsocket(const struct hvs_dbus_view *view)
 {
-    (void)view;
-    return text("off");
+    return text(hvs_hvsocket_state_to_string(view->status->hvsocket));
 }
 
 static GVariant *
@@ -334,7 +333,7 @@ get_id(const struct hvs_dbus_view *view)
 static GVariant *
 get_transport(const struct hvs_dbus_view *view)
 {
-    return text(view->session->channel != 0 ? TRANSPORT_VMBUS : TRANSPORT_HVSOCKET);
+    return text(hvs_transport_to_string(view->session->transport));
 }
 
 static GVariant *

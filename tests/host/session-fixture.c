@@ -166,7 +166,7 @@ die_with_parent(gpointer user_data)
 
 /* bus: never the machine's own. */
 static char **
-daemon_environment(const char *socket, const char *bus)
+daemon_environment(const char *socket, const char *hvsocket, const char *bus)
 {
     char **environment = g_get_environ();
 
@@ -177,6 +177,8 @@ daemon_environment(const char *socket, const char *bus)
                                    bus ? bus : "unix:path=/nonexistent/bus", TRUE);
     if (socket)
         environment = g_environ_setenv(environment, HVHOST_ENVIRONMENT, socket, TRUE);
+    if (hvsocket)
+        environment = g_environ_setenv(environment, "HVSOCKET_SIM", hvsocket, TRUE);
     return environment;
 }
 
@@ -185,7 +187,7 @@ start_daemon(struct fixture *f)
 {
     const char *arguments[] = { daemon_program(), "--config", f->config,
                                 f->root ? "--root" : NULL, f->root, NULL };
-    g_auto(GStrv) environment = daemon_environment(f->socket, f->bus);
+    g_auto(GStrv) environment = daemon_environment(f->socket, f->hvsocket, f->bus);
     GError *error = NULL;
 
     if (!g_spawn_async_with_pipes(NULL, (char **)arguments, environment, G_SPAWN_DO_NOT_REAP_CHILD,
@@ -260,7 +262,7 @@ wait_daemon_idle(struct fixture *f)
 int
 run_program(const char *const *arguments, char **output, char **errors)
 {
-    g_auto(GStrv) environment = daemon_environment(NULL, NULL);
+    g_auto(GStrv) environment = daemon_environment(NULL, NULL, NULL);
     GPtrArray *all = g_ptr_array_new();
     GError *error = NULL;
     int status;
@@ -313,6 +315,7 @@ set_up(struct fixture *f, const struct setup *setup)
     g_assert_nonnull(f->directory);
     f->socket = g_build_filename(f->directory, "host", NULL);
     f->config = g_build_filename(f->directory, "hvsession.conf", NULL);
+    f->hvsocket = g_build_filename(f->directory, "hvsocket", NULL);
     if (setup->server)
         f->server = g_strdup(setup->server);
     else
@@ -364,6 +367,7 @@ tear_down(struct fixture *f)
     g_free(f->directory);
     g_free(f->socket);
     g_free(f->config);
+    g_free(f->hvsocket);
     g_free(f->server);
     current = NULL;
 }
@@ -484,8 +488,12 @@ fail_channel(struct session *session, const char *what, int error)
 void
 host_write(struct session *session, const void *bytes, size_t length)
 {
-    int error = hvhost_channel_write(session->channel, bytes, length, WAIT);
+    int error = 0;
 
+    if (session->socket >= 0)
+        send_all(session->socket, bytes, length);
+    else
+        error = hvhost_channel_write(session->channel, bytes, length, WAIT);
     if (error)
         fail_channel(session, "write on", -error);
 }
@@ -493,8 +501,12 @@ host_write(struct session *session, const void *bytes, size_t length)
 void
 host_read(struct session *session, void *bytes, size_t length)
 {
-    int error = hvhost_channel_read_all(session->channel, bytes, length, WAIT);
+    int error = 0;
 
+    if (session->socket >= 0)
+        receive_all(session->socket, bytes, length);
+    else
+        error = hvhost_channel_read_all(session->channel, bytes, length, WAIT);
     if (error)
         fail_channel(session, "read from", -error);
 }
@@ -503,11 +515,46 @@ void
 begin_session(struct session *session, struct fixture *f, unsigned number)
 {
     *session = (struct session){
-        .f = f, .number = number, .server = -1, .log = f->daemon.lines ? log_position(f) : 0
+        .f = f,
+        .number = number,
+        .socket = -1,
+        .server = -1,
+        .log = f->daemon.lines ? log_position(f) : 0
     };
     session->channel = hvhost_connect(f->host, number, WAIT);
     if (!session->channel)
         g_error("channel %u was not opened", number);
+}
+
+int
+call_hvsocket(const struct fixture *f, unsigned cid)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (cid != 0) {
+        g_snprintf(address.sun_path, sizeof address.sun_path, "%s/cid-%u", f->directory, cid);
+        g_assert_cmpint(bind(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
+        g_unlink(address.sun_path);
+    }
+    address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    g_strlcpy(address.sun_path, f->hvsocket, sizeof address.sun_path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+void
+begin_socket_session(struct session *session, struct fixture *f)
+{
+    const char *line;
+
+    *session = (struct session){ .f = f, .server = -1, .log = log_position(f) };
+    session->socket = call_hvsocket(f, 0);
+    g_assert_cmpint(session->socket, >=, 0);
+    line = log_wait(f, &session->log, "session [0-9]+: started, over HvSocket");
+    session->number = (unsigned)strtoul(strstr(line, "session ") + strlen("session "), NULL, 10);
 }
 
 void
@@ -559,17 +606,22 @@ void
 end_session(struct session *session, const char *reason)
 {
     g_autofree char *expression =
-        g_strdup_printf("channel %u: ended after .*\\(([a-z-]+)\\)", session->number);
+        g_strdup_printf("%s %u: ended after .*\\(([a-z-]+)\\)",
+                        session->socket >= 0 ? "session" : "channel", session->number);
     g_autofree char *wanted = g_strdup_printf("(%s)", reason);
     const char *line;
 
-    if (!hvhost_channel_wait_closed(session->channel, WAIT))
+    if (session->channel && !hvhost_channel_wait_closed(session->channel, WAIT))
         g_error("the daemon did not close channel %u", session->number);
     line = log_wait(session->f, &session->log, expression);
     if (!strstr(line, wanted))
         g_error("the session ended otherwise than as %s: %s", reason, line);
-    hvhost_rescind(session->f->host, session->number);
+    if (session->channel)
+        hvhost_rescind(session->f->host, session->number);
     g_clear_pointer(&session->channel, hvhost_channel_unref);
+    if (session->socket >= 0)
+        close(session->socket);
+    session->socket = -1;
     if (session->server >= 0)
         close(session->server);
     session->server = -1;
@@ -619,7 +671,9 @@ send_stream(gpointer data)
             send_all(stream->session->server, chunk, length);
         left -= length;
     }
-    if (stream->to_server)
+    if (stream->to_server && stream->session->socket >= 0)
+        g_assert_cmpint(shutdown(stream->session->socket, SHUT_WR), ==, 0);
+    else if (stream->to_server)
         g_assert_cmpint(hvhost_channel_write_end(stream->session->channel, WAIT), ==, 0);
     else
         g_assert_cmpint(shutdown(stream->session->server, SHUT_WR), ==, 0);
@@ -636,8 +690,10 @@ receive_stream(gpointer data)
     ssize_t n;
 
     for (;;) {
-        n = stream->to_server ? recv(stream->session->server, chunk, CHUNK, 0)
-                              : hvhost_channel_read(stream->session->channel, chunk, CHUNK, WAIT);
+        n = stream->to_server             ? recv(stream->session->server, chunk, CHUNK, 0)
+            : stream->session->socket >= 0 ? recv(stream->session->socket, chunk, CHUNK, 0)
+                                           : hvhost_channel_read(stream->session->channel, chunk,
+                                                                 CHUNK, WAIT);
         if (n <= 0)
             break;
         g_checksum_update(sum, chunk, n);

@@ -38,6 +38,7 @@ struct fixture {
     char *directory;
     char *socket; /* of the host */
     char *config;
+    char *hvsocket; /* the host's HvSocket port of the guest, vsock-sim.c */
     char *settings; /* beside Server */
     hvhost *host;
     int listener; /* of the server; -1: none */
@@ -109,14 +110,19 @@ extern const uint8_t bare_confirm[11];
 
 struct session {
     struct fixture *f;
-    unsigned number; /* of the channel */
+    unsigned number; /* of the channel; over HvSocket of the session */
     hvhost_channel *channel;
+    int socket; /* the host's end of a session over HvSocket, else -1 */
     int server; /* -1: not connected */
     size_t log; /* position when it began */
 };
 
 /* The channel is open, nothing was said. */
 void begin_session(struct session *session, struct fixture *f, unsigned number);
+/* The host has connected over HvSocket. */
+void begin_socket_session(struct session *session, struct fixture *f);
+/* A connection to the guest's HvSocket port from that address, 0: the host; -1: nobody listens. */
+int call_hvsocket(const struct fixture *f, unsigned cid);
 /* The bare request and its answer have been exchanged through the relay. */
 void start_session(struct session *session, struct fixture *f, unsigned number);
 /* The same on a session that has begun. */

@@ -345,7 +345,7 @@ test_manager(void)
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "HostOffer", "'ready'");
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "HostVersion", "'1.0'");
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "KernelSupport", "'working'");
-    expect_property(&t, HVS_DBUS_PATH, MANAGER, "Transports", "['vmbus']");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "Transports", "['vmbus', 'hvsocket']");
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "Server", server);
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "SessionCount", "0");
     end_test(&t);
@@ -469,6 +469,29 @@ expect_bytes(struct test *t, unsigned id, const char *name, size_t expected)
     g_autofree char *printed = g_strdup_printf("%zu", expected);
 
     expect_session(t, id, name, printed);
+}
+
+/* It has no channel, and is like the others otherwise. */
+static void
+test_hvsocket_session(void)
+{
+    struct session session;
+    struct test t;
+
+    begin_test(&t, (struct setup){ 0 });
+    t.polkit = fake_polkit_new(t.bus.address, FAKE_POLKIT_ALLOW);
+    begin_socket_session(&session, &t.f);
+    negotiate(&session);
+    check_session(&session);
+    wait_objects(&t, "InterfacesAdded", 1);
+    expect_sessions(&t, "1 active");
+    expect_session(&t, 1, "Channel", "0");
+    expect_session(&t, 1, "Transport", "'hvsocket'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "HvSocket", "'listening'");
+    call_manager(&t, "Disconnect", g_variant_new("(u)", 1));
+    end_session(&session, "disconnected");
+    wait_session_told(&t, 1, "EndReason", "'disconnected'");
+    end_test(&t);
 }
 
 /* Three sessions with what they carried, and one of them ended by an administrator. */
@@ -1228,6 +1251,7 @@ main(int argc, char **argv)
     g_test_add_func("/dbus/introspection", test_introspection);
     g_test_add_func("/dbus/describe", test_describe);
     g_test_add_func("/dbus/sessions/three", test_three_sessions);
+    g_test_add_func("/dbus/sessions/hvsocket", test_hvsocket_session);
     g_test_add_func("/dbus/sessions/client", test_client);
     g_test_add_func("/dbus/sessions/ended", test_ended_sessions);
     g_test_add_func("/dbus/channels", test_channels);

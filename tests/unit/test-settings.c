@@ -125,7 +125,7 @@ test_table(void)
     struct hvs_settings settings;
 
     hvs_settings_init(&settings);
-    g_assert_cmpuint(count, ==, 4);
+    g_assert_cmpuint(count, ==, 6);
     for (size_t i = 0; i < count; i++) {
         g_autofree char *printed = print(&settings, table[i].key);
 
@@ -137,6 +137,25 @@ test_table(void)
 }
 
 /* Choices are stored as values of the enumerations. */
+static void
+test_table_hvsocket(void)
+{
+    static const struct accepted hvsocket[] = { { "auto", "auto" }, { " Yes ", "yes" },
+                                                { "NO", "no" } };
+    static const struct accepted loopback[] = { { "yes", "yes" }, { "no", "no" } };
+    struct hvs_settings settings;
+
+    ACCEPT("HvSocket", hvsocket);
+    ACCEPT("HvSocketLoopback", loopback);
+    hvs_settings_init(&settings);
+    g_assert_cmpuint(settings.hvsocket, ==, HVS_HVSOCKET_SETTING_AUTO);
+    g_assert_cmpuint(settings.hvsocket_loopback, ==, HVS_SWITCH_NO);
+    hvs_settings_set(&settings, HVS_ON_LINUX, "HvSocket", "no", NULL);
+    hvs_settings_set(&settings, HVS_ON_LINUX, "HvSocketLoopback", "yes", NULL);
+    g_assert_cmpuint(settings.hvsocket, ==, HVS_HVSOCKET_SETTING_NO);
+    g_assert_cmpuint(settings.hvsocket_loopback, ==, HVS_SWITCH_YES);
+}
+
 static void
 test_table_levels(void)
 {
@@ -213,6 +232,8 @@ test_key_long(void)
 static void
 test_key_platform(void)
 {
+    g_assert_null(hvs_settings_find("HvSocket", HVS_ON_WINDOWS));
+    g_assert_nonnull(hvs_settings_find("HvSocket", HVS_ON_LINUX));
     g_assert_null(hvs_settings_find("Server", 0));
     g_assert_null(hvs_settings_suggest("Sever", 0));
     g_assert_nonnull(hvs_settings_find("Server", HVS_ON_WINDOWS));
@@ -507,6 +528,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/settings/defaults", test_defaults);
     g_test_add_func("/settings/table", test_table);
+    g_test_add_func("/settings/table/hvsocket", test_table_hvsocket);
     g_test_add_func("/settings/table/levels", test_table_levels);
     g_test_add_func("/settings/key/case", test_key_case);
     g_test_add_func("/settings/key/unknown", test_key_unknown);

@@ -158,6 +158,44 @@ make_troubled_sessions(struct hvs_session *ended)
                     NOW - 1 * DAY);
 }
 
+/* Nobody has come over HvSocket yet: what the host wants cannot be told. */
+static void
+make_hvsocket_unused(struct hvs_status *status)
+{
+    make_not_offered(status);
+    status->hvsocket = HVS_HVSOCKET_LISTENING;
+}
+
+static void
+make_hvsocket_ready(struct hvs_status *status)
+{
+    make_hvsocket_unused(status);
+    status->hvsocket_used = true;
+    status->sessions_total = 1;
+    status->ended_count = 1;
+    hvs_session_init(&status->ended[0], 1, 0, NOW - 5 * MINUTE);
+    hvs_session_end(&status->ended[0], HVS_END_HOST_CLOSED, NULL, NOW - 2 * MINUTE);
+}
+
+static void
+make_hvsocket_active(struct hvs_status *status)
+{
+    make_hvsocket_ready(status);
+    status->sessions_total = 2;
+    status->session_count = 1;
+    make_active_session(&status->sessions[0]);
+    status->sessions[0].id = 2;
+    status->sessions[0].transport = HVS_TRANSPORT_HVSOCKET;
+    status->sessions[0].channel = 0;
+}
+
+static void
+make_hvsocket_taken(struct hvs_status *status)
+{
+    make_ready(status);
+    status->hvsocket = HVS_HVSOCKET_PORT_TAKEN;
+}
+
 /* All channels used, every state of a session, trouble of all kinds. */
 static void
 make_full(struct hvs_status *status)
@@ -205,6 +243,11 @@ static const struct {
       "linux-modules-extra-$(uname -r)" },
     { "ready", make_ready, HVS_OVERALL_READY, "Ready, no session" },
     { "active", make_active, HVS_OVERALL_ACTIVE, "Ready, 1 session" },
+    { "hvsocket-unused", make_hvsocket_unused, HVS_OVERALL_NOT_OFFERED,
+      "The host does not offer Enhanced Session to this guest" },
+    { "hvsocket-ready", make_hvsocket_ready, HVS_OVERALL_READY, "Ready, no session" },
+    { "hvsocket-active", make_hvsocket_active, HVS_OVERALL_ACTIVE, "Ready, 1 session" },
+    { "hvsocket-taken", make_hvsocket_taken, HVS_OVERALL_READY, "Ready, no session" },
     { "full", make_full, HVS_OVERALL_PROBLEM,
       "Problem: a data channel cannot be opened; the log says why, 5 sessions" },
 };
@@ -364,7 +407,7 @@ test_json_schema(void)
     object = parse_json(parser, printed);
     assert_members(object,
                    "schema:Integer version:String state:String summary:String problem:NULL "
-                   "uptime_ms:Integer control:JsonObject channels:JsonArray "
+                   "uptime_ms:Integer control:JsonObject channels:JsonArray hvsocket:String "
                    "sessions_total:Integer totals:JsonObject sessions:JsonArray ended:JsonArray");
     assert_members(json_object_get_object_member(object, "control"),
                    "state:String problem:NULL attempts:Integer next_attempt_ms:NULL "
@@ -374,8 +417,8 @@ test_json_schema(void)
                    "number:Integer kind:String state:String");
 
     session = json_array_get_object_element(json_object_get_array_member(object, "sessions"), 0);
-    assert_members(session, "id:Integer channel:Integer state:String started_ms_ago:Integer "
-                            "ended_ms_ago:NULL duration_ms:Integer server:String reason:NULL "
+    assert_members(session, "id:Integer transport:String channel:Integer state:String "
+                            "started_ms_ago:Integer ended_ms_ago:NULL duration_ms:Integer server:String reason:NULL "
                             "reason_text:NULL trouble:Boolean detail:NULL counters:JsonObject "
                             "negotiation:JsonObject client:JsonObject");
     assert_members(json_object_get_object_member(session, "counters"),
@@ -423,12 +466,12 @@ test_largest(void)
     session.negotiation.client.core_seen = session.negotiation.client.channels_seen = true;
     for (unsigned i = 0; i < HVS_CLIENT_CHANNELS_MAX; i++)
         memcpy(session.negotiation.client.channels[i], "\"\"\"\"\"\"\"", 8);
-    for (unsigned i = 0; i < HVS_DATA_CHANNELS; i++)
+    for (unsigned i = 0; i < HVS_SESSIONS_MAX; i++)
         status.sessions[i] = session;
     hvs_session_end(&session, HVS_END_SERVER_ENCRYPTS, detail, 1);
     for (unsigned i = 0; i < HVS_STATUS_ENDED_MAX; i++)
         status.ended[i] = session;
-    status.session_count = HVS_DATA_CHANNELS;
+    status.session_count = HVS_SESSIONS_MAX;
     status.ended_count = HVS_STATUS_ENDED_MAX;
 
     printed_text = print_text(&status);
