@@ -9,6 +9,7 @@ reverse order, removes the test user and the directory.
 """
 
 import contextlib
+import hashlib
 import itertools
 import os
 import pwd
@@ -26,6 +27,7 @@ import textwrap
 import threading
 import time
 
+import enclosure
 import x11
 
 SOURCE = os.path.dirname(os.path.abspath(__file__))
@@ -37,10 +39,7 @@ END_TIMEOUT = 15
 KILL_TIMEOUT = 5
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 1024, 768
-# Colours of xrdp's login screen (behind the dialog, of the dialog) and of the test user's session
-# (root window, terminal; session.sh).
-LOGIN_BACKGROUND = (0x00, 0x9C, 0xB5)
-LOGIN_DIALOG = (0xDE, 0xDE, 0xDE)
+# Colours of the test user's session (root window, terminal; session.sh).
 SESSION_BACKGROUND = (0x20, 0x40, 0x80)
 SESSION_TERMINAL = (0xF4, 0xF0, 0xE4)
 # What a lossy codec may change of a colour, each channel.
@@ -71,6 +70,25 @@ def random_password():
 
 def hex_colour(colour):
     return "#%02x%02x%02x" % colour
+
+
+def read_ini(text, section, key):
+    """The value of a key of an ini file."""
+    part = re.search(rf"(?ms)^\[{section}\]$(.*?)(?=^\[|\Z)", text)[1]
+    return re.search(rf"(?m)^{key}=(.*)$", part)[1]
+
+
+def fingerprint(directory):
+    """What is below a directory: {path: (mode, owner, group, time of change, content)}."""
+    found = {}
+    for place, directories, files in os.walk(directory):
+        for path in (os.path.join(place, name) for name in directories + files):
+            status = os.lstat(path)
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                content = file.read()
+                found[path] = (status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns,
+                               hashlib.sha256(content).hexdigest())
+    return found
 
 
 class Process:
@@ -262,12 +280,6 @@ class Display:
             self.x.wait_drawn(min(0.5, max(0, deadline - time.monotonic())))
 
 
-def shows_login(picture):
-    """Whether the client shows xrdp's login dialog."""
-    return (picture.share(LOGIN_BACKGROUND, COLOUR_TOLERANCE) > 0.4
-            and picture.share(LOGIN_DIALOG, COLOUR_TOLERANCE) > 0.08)
-
-
 def shows_session(picture):
     """Whether the client shows the test user's session."""
     return (picture.share(SESSION_BACKGROUND, COLOUR_TOLERANCE) > 0.5
@@ -378,46 +390,114 @@ class Xrdp:
     """xrdp and xrdp-sesman, of the distribution's files but with settings of their own.
 
     The settings are those that hvsession asks for: plain RDP, no RDP encryption, no compression.
-    address is what hvsession's Server= names.
+    kind is how it is reached: "tcp", "unix", or "own": through the ini file that hvsession-xrdp has,
+    as it is but for the log, beside an xrdp with the distribution's settings. address is what
+    hvsession's Server= names.
     """
 
     RUN_DIRECTORY = "/run/xrdp"
+    PID_FILE = "/run/xrdp/xrdp.pid"
+    OWN_INI = os.path.join(SOURCE, "../../packaging/xrdp/xrdp.ini")
+    OWN_SOCKET = "/run/hvsession/xrdp.sock"
 
     def __init__(self, run, kind):
-        self.run = run
+        self.run, self.kind = run, kind
         self._prepare_run_directory()
-        logging = {"EnableSyslog": "false", "EnableConsole": "true", "ConsoleLevel": "DEBUG",
-                   "LogLevel": "DEBUG"}
-        sesman_ini = self._write_ini("sesman.ini", {
+        self.logging = {"EnableSyslog": "false", "EnableConsole": "true", "ConsoleLevel": "DEBUG",
+                        "LogLevel": "DEBUG"}
+        sesman_ini = self._write_ini("/etc/xrdp/sesman.ini", "sesman.ini", {
             "Globals": {"EnableUserWindowManager": "true", "UserWindowManager": "startwm.sh"},
             "Sessions": {"KillDisconnected": "true"},
-            "Logging": {"LogFile": run.path("xrdp-sesman.file"), **logging},
+            "Logging": {"LogFile": run.path("xrdp-sesman.file"), **self.logging},
         })
-        if kind == "unix":
-            path = run.path("xrdp.sock")
+        self.sesman = run.start("xrdp-sesman", ["xrdp-sesman", "-n", "-c", sesman_ini],
+                                terminal=True)
+        self.sesman.wait_line(r"(?i)listening", START_TIMEOUT)
+        if kind == "own":
+            self._start_own()
+        else:
+            self._start_with_our_settings()
+        with open(self.ini, encoding="utf-8") as file:
+            text = file.read()
+        self.login_colours = [tuple(bytes.fromhex(read_ini(text, "Globals", key)))
+                              for key in ("ls_top_window_bg_color", "ls_bg_color")]
+        run.step("xrdp", "plain RDP on "
+                 f"{self.address if kind == 'tcp' else 'a UNIX socket'}")
+
+    def _start_with_our_settings(self):
+        if self.kind == "unix":
+            path = self.run.path("xrdp.sock")
             port, self.address, listening = f"unix://.{path}", f"unix:{path}", re.escape(path)
         else:
             number = free_port()
             port, self.address = f"tcp://127.0.0.1:{number}", f"tcp:127.0.0.1:{number}"
             listening = str(number)
-        xrdp_ini = self._write_ini("xrdp.ini", {
+        self.ini = self._write_ini("/etc/xrdp/xrdp.ini", "xrdp.ini", {
             "Globals": {
                 "port": port, "use_vsock": "false", "security_layer": "rdp", "crypt_level": "none",
                 "bitmap_compression": "false", "tcp_nodelay": "true", "autorun": "Xorg",
-                "ls_top_window_bg_color": hex_colour(LOGIN_BACKGROUND)[1:],
-                "ls_bg_color": hex_colour(LOGIN_DIALOG)[1:],
             },
-            "Logging": {"LogFile": run.path("xrdp.file"), **logging},
+            "Logging": {"LogFile": self.run.path("xrdp.file"), **self.logging},
         })
-        self.sesman = run.start("xrdp-sesman", ["xrdp-sesman", "-n", "-c", sesman_ini],
-                                terminal=True)
-        self.sesman.wait_line(r"(?i)listening", START_TIMEOUT)
-        self.xrdp = run.start("xrdp", ["xrdp", "-n", "-c", xrdp_ini], terminal=True)
-        self.xrdp.wait_line(rf"(?i)listening to port.*{listening}", START_TIMEOUT)
-        run.step("xrdp", f"plain RDP on {self.address if kind == 'tcp' else 'a UNIX socket'}")
+        self.xrdp = self._start("xrdp", ["xrdp", "-n", "-c", self.ini], listening)
 
-    def _write_ini(self, name, changes):
-        with open(f"/etc/xrdp/{name}", encoding="utf-8") as file:
+    def _start_own(self):
+        """As hvsession-xrdp.service does, with the distribution's xrdp up already."""
+        apart = enclosure.permitted()
+        self.untouched = fingerprint("/etc/xrdp")
+        self.port = free_port()
+        ini = self._write_ini("/etc/xrdp/xrdp.ini", "distribution.ini", {
+            "Globals": {"port": f"tcp://127.0.0.1:{self.port}"},
+            "Logging": {"LogFile": self.run.path("distribution.file"), **self.logging},
+        })
+        self.distribution = self._start("xrdp-of-distribution", ["xrdp", "-n", "-c", ini],
+                                        str(self.port))
+        if apart:  # Debian 12's has one; without name spaces ours would not start beside it
+            self.run.stack.callback(os.unlink, self.PID_FILE)
+            with open(self.PID_FILE, "w", encoding="ascii") as file:
+                file.write(f"{self.distribution.popen.pid}\n")
+        directory = os.path.dirname(self.OWN_SOCKET)
+        os.mkdir(directory, 0o750)
+        self.run.stack.callback(shutil.rmtree, directory)
+        self.address = f"unix:{self.OWN_SOCKET}"
+        self.ini = self._write_ini(self.OWN_INI, "own.ini", {"Logging": self.logging})
+        command = ["xrdp", "-n", "-c", self.ini]
+        if apart:
+            command = ["unshare", "--mount", "sh", "-c",
+                       'mount -t tmpfs -o ro,mode=755 tmpfs /var && exec "$@"', "sh", *command]
+        self.xrdp = self._start("xrdp", command, re.escape(self.OWN_SOCKET))
+
+    def _start(self, name, command, listening):
+        process = self.run.start(name, command, terminal=True)
+        process.wait_line(rf"(?i)listening to port.*{listening}", START_TIMEOUT)
+        return process
+
+    def shows_login(self, picture):
+        """Whether the picture is that of xrdp's login dialog."""
+        background, dialog = self.login_colours
+        return (picture.share(background, COLOUR_TOLERANCE) > 0.4
+                and picture.share(dialog, COLOUR_TOLERANCE) > 0.08)
+
+    def check_distribution(self):
+        """Fails unless the distribution's xrdp is as it was before ours, and serves."""
+        if self.kind != "own":
+            return
+        self.run.check()
+        if fingerprint("/etc/xrdp") != self.untouched:
+            raise Failed("/etc/xrdp was changed")
+        if os.path.exists(self.PID_FILE):
+            with open(self.PID_FILE, encoding="ascii") as file:
+                if int(file.read()) != self.distribution.popen.pid:
+                    raise Failed(f"{self.PID_FILE} is not the distribution's any more")
+        with socket.create_connection(("127.0.0.1", self.port), START_TIMEOUT) as client:
+            client.sendall(bytes.fromhex("030000130ee000000000000100080001000000"))
+            answer = client.recv(19)  # a confirm that chooses TLS: its own settings
+        if answer[5:6] != b"\xd0" or answer[15:16] != b"\1":
+            raise Failed(f"the distribution's xrdp answers {answer.hex()}")
+        self.run.step("xrdp", "the distribution's, beside it, is as it was, and serves")
+
+    def _write_ini(self, source, name, changes):
+        with open(source, encoding="utf-8") as file:
             text = file.read()
         path = self.run.path(name)
         with open(path, "w", encoding="utf-8") as file:

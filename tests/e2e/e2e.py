@@ -70,7 +70,7 @@ def log_in(run, arguments, display, user, xrdp, relay, vmms, last):
     vmms.check_request(lines[vmms.process])
     xrdp.check_plain_rdp(lines[xrdp.xrdp])
 
-    picture = display.wait_for("xrdp's login dialog", chain.shows_login, chain.LOGIN_TIMEOUT)
+    picture = display.wait_for("xrdp's login dialog", xrdp.shows_login, chain.LOGIN_TIMEOUT)
     run.step("client", "shows xrdp's login dialog" + save(picture, arguments, "login"))
     display.x.type(user.password + "\n")
 
@@ -120,6 +120,7 @@ def run_sessions(run, arguments):
     for number in range(1, arguments.sessions + 1):
         status, end = log_in(run, arguments, display, user, xrdp, relay, vmms,
                              last=number == arguments.sessions and arguments.sessions > 1)
+    xrdp.check_distribution()
     relay.end()
     if arguments.summary:
         print_summary(arguments, status, end)
@@ -134,8 +135,9 @@ def parse_arguments():
     parser.add_argument("--request", choices=("client", "exact", "fragments"), default="exact",
                         help="the Connection Request that the guest gets: the client's own with "
                              "its cookie, a real host's 19 bytes (default), or those byte by byte")
-    parser.add_argument("--server", choices=("tcp", "unix"), default="tcp",
-                        help="how hvsessiond reaches xrdp (default: tcp)")
+    parser.add_argument("--server", choices=("tcp", "unix", "own"), default="tcp",
+                        help="how hvsessiond reaches xrdp (default: tcp); own: with the settings "
+                             "of hvsession-xrdp, beside the distribution's")
     parser.add_argument("--sessions", type=int, default=1, metavar="N",
                         help="log in N times, one after another (default: 1)")
     parser.add_argument("--log-off", action="store_true",
