@@ -30,15 +30,38 @@ static const char *const level_choices[] = {
 
 #define EVERYWHERE (HVS_ON_LINUX | HVS_ON_WINDOWS)
 
+#ifdef _WIN32
+#define THIS_PLATFORM HVS_ON_WINDOWS
+#else
+#define THIS_PLATFORM HVS_ON_LINUX
+#endif
+
+/* What "auto" stands for among the servers. */
+static const struct hvs_server_address auto_servers[] = {
+    { .kind = HVS_SERVER_UNIX, .host = HVS_OWN_SERVER_PATH, .auto_place = 1 },
+    { .kind = HVS_SERVER_TCP, .host = "127.0.0.1", .port = HVS_RDP_PORT, .auto_place = 2 },
+};
+
+#define AUTO_SERVERS (sizeof auto_servers / sizeof auto_servers[0])
+
 /* Fields are unsigned for a choice, uint32_t for a duration; the list of servers is one of a kind.
  */
 static const struct hvs_setting table[] = {
     {
         .key = "Server",
         .type = HVS_SETTING_SERVERS,
+        .default_value = "auto",
+        .help = "RDP servers to connect sessions to, tried in this order; auto is "
+                "unix:" HVS_OWN_SERVER_PATH ", then tcp:127.0.0.1:3389.",
+        .platforms = HVS_ON_LINUX,
+        .offset = offsetof(struct hvs_settings, servers),
+    },
+    {
+        .key = "Server",
+        .type = HVS_SETTING_SERVERS,
         .default_value = "tcp:127.0.0.1:3389",
         .help = "RDP servers to connect sessions to, tried in this order.",
-        .platforms = EVERYWHERE,
+        .platforms = HVS_ON_WINDOWS,
         .offset = offsetof(struct hvs_settings, servers),
     },
     {
@@ -365,7 +388,7 @@ hvs_server_address_parse(const char *string, size_t length, unsigned platforms,
         problem = parse_tcp(string + 4, length - 4, address);
     else if (!starts_with(string, length, "unix:"))
         problem = (platforms & HVS_ON_LINUX) != 0
-                      ? "a server is tcp:HOST:PORT or unix:PATH, as in tcp:127.0.0.1:3389"
+                      ? "a server is auto, tcp:HOST:PORT or unix:PATH, as in tcp:127.0.0.1:3389"
                       : "a server is tcp:HOST:PORT, as in tcp:127.0.0.1:3389";
     else if ((platforms & HVS_ON_LINUX) == 0)
         problem = "UNIX sockets are for Linux only; use tcp:HOST:PORT";
@@ -390,6 +413,12 @@ hvs_server_address_print(const struct hvs_server_address *address, struct hvs_te
 }
 
 static bool
+is_auto(const char *string, size_t length, unsigned platforms)
+{
+    return (platforms & HVS_ON_LINUX) != 0 && hvs_text_is_word(string, length, "auto");
+}
+
+static bool
 set_servers(struct hvs_settings *settings, unsigned platforms, const char *value, size_t length,
             struct hvs_text *message)
 {
@@ -401,12 +430,15 @@ set_servers(struct hvs_settings *settings, unsigned platforms, const char *value
             ;
         if (end == begin)
             continue;
-        if (count == HVS_SERVERS_MAX)
+        size_t more = is_auto(value + begin, end - begin, platforms) ? AUTO_SERVERS : 1;
+        if (count + more > HVS_SERVERS_MAX)
             return complain(message, value, length, "there may be at most 8 servers");
-        if (!hvs_server_address_parse(value + begin, end - begin, platforms, &servers[count],
+        if (more == AUTO_SERVERS)
+            memcpy(&servers[count], auto_servers, sizeof auto_servers);
+        else if (!hvs_server_address_parse(value + begin, end - begin, platforms, &servers[count],
                                       message))
             return false;
-        count++;
+        count += (unsigned)more;
     }
     if (count == 0)
         return complain(message, value, length,
@@ -654,7 +686,35 @@ hvs_settings_init(struct hvs_settings *settings)
 {
     memset(settings, 0, sizeof *settings);
     for (size_t i = 0; i < SETTINGS; i++)
-        set_value(settings, table[i].platforms, &table[i], table[i].default_value, NULL);
+        if ((table[i].platforms & THIS_PLATFORM) != 0)
+            set_value(settings, THIS_PLATFORM, &table[i], table[i].default_value, NULL);
+}
+
+static void
+print_servers(const struct hvs_settings *settings, struct hvs_text *out)
+{
+    for (unsigned i = 0; i < settings->server_count; i++) {
+        const struct hvs_server_address *server = &settings->servers[i];
+
+        if (server->auto_place > 1)
+            continue;
+        if (i > 0)
+            hvs_text_add(out, ", ");
+        if (server->auto_place == 1)
+            hvs_text_add(out, "auto");
+        else
+            hvs_server_address_print(server, out);
+    }
+}
+
+void
+hvs_settings_print_servers(const struct hvs_settings *settings, struct hvs_text *out)
+{
+    for (unsigned i = 0; i < settings->server_count; i++) {
+        if (i > 0)
+            hvs_text_add(out, ", ");
+        hvs_server_address_print(&settings->servers[i], out);
+    }
 }
 
 void
@@ -665,11 +725,7 @@ hvs_settings_print(const struct hvs_settings *settings, const struct hvs_setting
 
     switch (setting->type) {
     case HVS_SETTING_SERVERS:
-        for (unsigned i = 0; i < settings->server_count; i++) {
-            if (i > 0)
-                hvs_text_add(out, ", ");
-            hvs_server_address_print(&settings->servers[i], out);
-        }
+        print_servers(settings, out);
         break;
     case HVS_SETTING_DURATION:
         print_duration(*(const uint32_t *)field, out);

@@ -11,7 +11,8 @@
 #include "x224.h"
 
 enum hvs_setting_type {
-    HVS_SETTING_SERVERS,  /* list of servers, separated by commas or white space */
+    HVS_SETTING_SERVERS,  /* list of servers, separated by commas or white space; on Linux "auto"
+                             may be among them, and counts as two */
     HVS_SETTING_DURATION, /* "15", "15 s", "500 ms", "2 min", "1 h"; a bare number is seconds */
     HVS_SETTING_CHOICE,   /* one of a few words */
 };
@@ -43,7 +44,13 @@ struct hvs_server_address {
     enum hvs_server_kind kind;
     char                 host[HVS_SERVER_HOST_MAX]; /* host name, address without [], or path */
     uint16_t             port;                      /* TCP only */
+    /* 0: named as such. Else "auto" was, and this is the first, the second … server it means. */
+    uint8_t              auto_place;
 };
+
+/* Where the RDP server listens that is for us alone: what "auto" means on Linux, and after that
+ * tcp:127.0.0.1:3389. */
+#define HVS_OWN_SERVER_PATH "/run/hvsession/xrdp.sock"
 
 enum hvs_negotiation_reply_setting { HVS_REPLY_SETTING_AUTO, HVS_REPLY_SETTING_MIRROR,
                                      HVS_REPLY_SETTING_PASSTHROUGH };
@@ -73,14 +80,16 @@ enum hvs_settings_error {
     HVS_SETTINGS_BAD_VALUE,
 };
 
-/* The table; *count entries. */
+/* The table; *count entries. A setting whose default is not the same everywhere has one for each
+ * platform. */
 const struct hvs_setting *hvs_settings_table(size_t *count);
 /* NULL: no such setting on these platforms. */
 const struct hvs_setting *hvs_settings_find(const char *key, unsigned platforms);
 /* The setting that was probably meant by a misspelt key; NULL if none is near. */
 const struct hvs_setting *hvs_settings_suggest(const char *key, unsigned platforms);
 
-/* Every setting at its default. */
+/* Every setting at its default of the platform that this is compiled for; those that it has not are
+ * 0. */
 void hvs_settings_init(struct hvs_settings *settings);
 /* Checks value and stores it. On an error settings is unchanged and message (if not NULL) gets one
  * clear line that names the key, the value and what would be right:
@@ -93,6 +102,9 @@ enum hvs_settings_error hvs_settings_set(struct hvs_settings *settings, unsigned
 /* The value in its one canonical form, which hvs_settings_set() takes. */
 void hvs_settings_print(const struct hvs_settings *settings, const struct hvs_setting *setting,
                         struct hvs_text *out);
+
+/* The servers themselves, "auto" spelt out: "unix:/run/…, tcp:127.0.0.1:3389". */
+void hvs_settings_print_servers(const struct hvs_settings *settings, struct hvs_text *out);
 
 /* One server: "tcp:127.0.0.1:3389". false: malformed, message (if
  * not NULL) quotes it and says why, and address is unchanged. */

@@ -112,7 +112,7 @@ get_servers(const struct hvs_dbus_view *view)
     struct hvs_text out;
 
     hvs_text_init(&out, buffer, sizeof(buffer));
-    hvs_settings_print(view->settings, hvs_settings_find("Server", HVS_ON_LINUX), &out);
+    hvs_settings_print_servers(view->settings, &out);
     return text(buffer);
 }
 

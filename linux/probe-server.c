@@ -151,14 +151,12 @@ is_any_in_ini(const struct hvs_settings *settings, const struct hvs_xrdp_ini *in
     return found;
 }
 
-/* A socket among the service's own is xrdp's, too, with settings of ours. */
+/* hvsession-xrdp.service is xrdp, too, with settings of ours. */
 static gboolean
-is_own_xrdp(struct hvs_probe *probe, const struct hvs_server_address *server)
+is_own_xrdp(const struct hvs_server_address *server)
 {
-    g_autofree char *directory = g_build_filename(probe->roots->run, "hvsession/", NULL);
-
     return server != NULL && server->kind == HVS_SERVER_UNIX &&
-           g_str_has_prefix(server->host, directory);
+           strcmp(server->host, HVS_OWN_SERVER_PATH) == 0;
 }
 
 static void
@@ -182,7 +180,7 @@ probe_xrdp(struct hvs_probe *probe, const struct hvs_server_address *server)
     used = server != NULL ? is_in_ini(&ini, server) && probe->xrdp_running
                           : is_any_in_ini(probe->settings, &ini);
     facts->xrdp_ini_used = hvs_probe_answer(used);
-    facts->xrdp_is_server = hvs_probe_answer(used || is_own_xrdp(probe, server));
+    facts->xrdp_is_server = hvs_probe_answer(used || is_own_xrdp(server));
 }
 
 void

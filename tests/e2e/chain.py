@@ -459,7 +459,7 @@ class Xrdp:
         directory = os.path.dirname(self.OWN_SOCKET)
         os.mkdir(directory, 0o750)
         self.run.stack.callback(shutil.rmtree, directory)
-        self.address = f"unix:{self.OWN_SOCKET}"
+        self.address = "auto"
         self.ini = self._write_ini(self.OWN_INI, "own.ini", {"Logging": self.logging})
         command = ["xrdp", "-n", "-c", self.ini]
         if apart:

@@ -248,6 +248,14 @@ SPOIL(vsock_syntax, SET_INI("port=3389\nuse_vsock=true\n"); NOBODY_LISTENS();
 SPOIL(vsock_taken, SET_INI("port=3389 vsock://-1:3389\nsecurity_layer=rdp\ncrypt_level=none\n"))
 SPOIL(hvsocket_only, not_offered(fixture); vsock_taken(fixture))
 SPOIL(own_xrdp, crypt_level(fixture); set_servers(fixture, "unix:/run/dbus/system_bus_socket"))
+/* hvsession-xrdp listens: how the distribution's xrdp is set does not matter. */
+SPOIL(own_xrdp_auto, crypt_level(fixture);
+      guest_write(guest, "proc/net/unix",
+                  "Num       RefCount Protocol Flags    Type St Inode Path\n"
+                  "0000000000000000: 00000002 00000000 00010000 0001 01 19838 "
+                  HVS_OWN_SERVER_PATH "\n"))
+SPOIL(own_xrdp_no_xorgxrdp, own_xrdp_auto(fixture);
+      guest_remove(guest, GUEST_XORG_DRIVERS "xrdpdev_drv.so"))
 SPOIL(no_xorgxrdp, guest_remove(guest, GUEST_XORG_DRIVERS "xrdpdev_drv.so"))
 SPOIL(xvnc, no_xorgxrdp(fixture); guest_write(guest, "usr/bin/Xtigervnc", ""))
 SPOIL(abi, guest_write_xorg_module(guest, "modesetting_drv.so", 28))
@@ -344,6 +352,8 @@ static const struct spoilt_case cases[] = {
     { "xrdp/vsock-taken", vsock_taken, "HVS-310" },
     { "xrdp/hvsocket-only", hvsocket_only, "HVS-213 HVS-310" },
     { "xrdp/own", own_xrdp, "" },
+    { "xrdp/own-auto", own_xrdp_auto, "" },
+    { "xrdp/own-no-xorgxrdp", own_xrdp_no_xorgxrdp, "HVS-308" },
     { "xrdp/no-xorgxrdp", no_xorgxrdp, "HVS-308" },
     { "xrdp/xvnc", xvnc, "" },
     { "xrdp/abi", abi, "HVS-309" },

@@ -101,6 +101,20 @@ refuse_all(const char *key, const struct refused *cases, size_t count)
 #define ACCEPT(key, cases) accept_all(key, cases, G_N_ELEMENTS(cases))
 #define REFUSE(key, cases) refuse_all(key, cases, G_N_ELEMENTS(cases))
 
+#define AUTO_SPELT_OUT "unix:/run/hvsession/xrdp.sock, tcp:127.0.0.1:3389"
+
+/* What is tried, in that order. */
+static void
+assert_servers(const struct hvs_settings *settings, const char *expected)
+{
+    char buffer[1024];
+    struct hvs_text text;
+
+    hvs_text_init(&text, buffer, sizeof buffer);
+    hvs_settings_print_servers(settings, &text);
+    g_assert_cmpstr(buffer, ==, expected);
+}
+
 static void
 test_defaults(void)
 {
@@ -108,10 +122,9 @@ test_defaults(void)
 
     memset(&settings, 0xff, sizeof settings);
     hvs_settings_init(&settings);
-    g_assert_cmpuint(settings.server_count, ==, 1);
-    g_assert_cmpint(settings.servers[0].kind, ==, HVS_SERVER_TCP);
-    g_assert_cmpstr(settings.servers[0].host, ==, "127.0.0.1");
-    g_assert_cmpuint(settings.servers[0].port, ==, 3389);
+    assert_servers(&settings, AUTO_SPELT_OUT);
+    g_assert_cmpint(settings.servers[0].kind, ==, HVS_SERVER_UNIX);
+    g_assert_cmpint(settings.servers[1].kind, ==, HVS_SERVER_TCP);
     g_assert_cmpuint(settings.server_timeout, ==, 15000);
     g_assert_cmpuint(settings.negotiation_reply, ==, HVS_REPLY_SETTING_AUTO);
     g_assert_cmpuint(settings.log_level, ==, HVS_LOG_NOTICE);
@@ -125,11 +138,16 @@ test_table(void)
     struct hvs_settings settings;
 
     hvs_settings_init(&settings);
-    g_assert_cmpuint(count, ==, 6);
+    g_assert_cmpuint(count, ==, 7);
     for (size_t i = 0; i < count; i++) {
         g_autofree char *printed = print(&settings, table[i].key);
 
-        g_assert_cmpstr(printed, ==, table[i].default_value);
+        if ((table[i].platforms & HVS_ON_LINUX) != 0)
+            g_assert_cmpstr(printed, ==, table[i].default_value);
+        else
+            g_assert_cmpint(hvs_settings_set(&settings, HVS_ON_WINDOWS, table[i].key,
+                                             table[i].default_value, NULL),
+                            ==, HVS_SETTINGS_OK);
         g_assert_true(hvs_settings_find(table[i].key, table[i].platforms) == &table[i]);
         g_assert_true(g_str_has_suffix(table[i].help, "."));
         g_assert_true((table[i].type == HVS_SETTING_CHOICE) == (table[i].choices != NULL));
@@ -325,6 +343,35 @@ test_server_unix(void)
               "tcp:HOST:PORT");
 }
 
+#define NOT_A_SERVER ": a server is auto, tcp:HOST:PORT or unix:PATH, as in tcp:127.0.0.1:3389"
+
+static void
+test_server_auto(void)
+{
+    static const struct accepted cases[] = {
+        { "auto", "auto" },
+        { " Auto,", "auto" },
+        { "tcp:a auto", "tcp:a:3389, auto" },
+        { "auto, tcp:a, auto", "auto, tcp:a:3389, auto" },
+        /* Named as such, they stay so. */
+        { AUTO_SPELT_OUT, AUTO_SPELT_OUT },
+        { "tcp:a tcp:b tcp:c tcp:d tcp:e tcp:f auto",
+          "tcp:a:3389, tcp:b:3389, tcp:c:3389, tcp:d:3389, tcp:e:3389, tcp:f:3389, auto" },
+    };
+    struct hvs_settings settings;
+
+    ACCEPT("Server", cases);
+    hvs_settings_init(&settings);
+    hvs_settings_set(&settings, HVS_ON_LINUX, "Server", "tcp:a auto", NULL);
+    assert_servers(&settings, "tcp:a:3389, " AUTO_SPELT_OUT);
+    refuse_on(HVS_ON_LINUX, "Server", "auto tcp:b tcp:c tcp:d tcp:e tcp:f tcp:g tcp:h",
+              "Server: \"auto tcp:b tcp:c tcp:d tcp:e tcp:f tcp:g tcp:h\": there may be at most 8 "
+              "servers");
+    refuse_on(HVS_ON_LINUX, "Server", "automatic", "Server: \"automatic\"" NOT_A_SERVER);
+    refuse_on(HVS_ON_WINDOWS, "Server", "auto",
+              "Server: \"auto\": a server is tcp:HOST:PORT, as in tcp:127.0.0.1:3389");
+}
+
 static void
 test_server_list(void)
 {
@@ -350,8 +397,6 @@ test_server_list(void)
     g_assert_cmpstr(settings.servers[0].host, ==, "c");
     g_assert_cmpstr(settings.servers[1].host, ==, "");
 }
-
-#define NOT_A_SERVER ": a server is tcp:HOST:PORT or unix:PATH, as in tcp:127.0.0.1:3389"
 
 static void
 test_server_refused(void)
@@ -537,6 +582,7 @@ main(int argc, char **argv)
     g_test_add_func("/settings/server/tcp", test_server_tcp);
     g_test_add_func("/settings/server/ipv6", test_server_ipv6);
     g_test_add_func("/settings/server/unix", test_server_unix);
+    g_test_add_func("/settings/server/auto", test_server_auto);
     g_test_add_func("/settings/server/list", test_server_list);
     g_test_add_func("/settings/server/refused", test_server_refused);
     g_test_add_func("/settings/server/endless", test_server_endless);
