@@ -589,6 +589,8 @@ static const struct {
     FACT(STRING, config_error),
     FACT(CONTROL_PROBLEM, control_problem),
     FACT(ANSWER, hvsocket_listening),
+    FACT(ANSWER, hvsocket_used),
+    FACT(ANSWER, hvsocket_taken),
     FACT(STRING, server),
     FACT(ANSWER, server_listening),
     FACT(NUMBER, failure_code),

@@ -111,6 +111,8 @@ struct hvs_facts {
     char                     config_error[HVS_FACT_NAME_MAX]; /* what is wrong in its files */
     enum hvs_control_problem control_problem; /* of the last attempt to agree on a version */
     enum hvs_answer          hvsocket_listening; /* somebody in the guest serves HvSocket 3389 */
+    enum hvs_answer          hvsocket_used;      /* the host has come that way */
+    enum hvs_answer          hvsocket_taken;     /* it is not our service that serves it */
 
     /* The RDP server */
     char            server[HVS_FACT_NAME_MAX]; /* as configured, "tcp:127.0.0.1:3389" */

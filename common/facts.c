@@ -15,6 +15,18 @@ last_session(const struct hvs_status *status)
     return last;
 }
 
+/* Nobody offers HvSocket: only who comes tells that the machine is set to it. What others serve is
+ * for the probe to find. */
+static void
+add_hvsocket(struct hvs_facts *facts, const struct hvs_status *status)
+{
+    facts->hvsocket_taken = status->hvsocket == HVS_HVSOCKET_PORT_TAKEN ? HVS_YES : HVS_NO;
+    if (status->hvsocket == HVS_HVSOCKET_LISTENING || facts->hvsocket_taken == HVS_YES)
+        facts->hvsocket_listening = HVS_YES;
+    if (status->hvsocket == HVS_HVSOCKET_LISTENING)
+        facts->hvsocket_used = status->hvsocket_used ? HVS_YES : HVS_NO;
+}
+
 void
 hvs_facts_add_status(struct hvs_facts *facts, const struct hvs_status *status)
 {
@@ -22,6 +34,7 @@ hvs_facts_add_status(struct hvs_facts *facts, const struct hvs_status *status)
 
     facts->service_running = HVS_YES;
     facts->control_problem = status->control.problem;
+    add_hvsocket(facts, status);
     if (last == NULL)
         return;
     facts->failure_code = last->negotiation.failure_code;

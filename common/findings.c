@@ -58,6 +58,7 @@ enum place {
     BLANK_PASSWORD,
     BUILTIN_ACTIVE,
     HVSOCKET_TAKEN,
+    HVSOCKET_PORT,
     LIMITED,
     PLACES
 };
@@ -112,7 +113,12 @@ WHEN(not_hyper_v, in_other_hypervisor(f) || on_bare_metal(f))
 WHEN(in_container, f->container == HVS_YES)
 WHEN(in_azure, f->azure == HVS_YES)
 WHEN(vmbus_missing, f->hypervisor == HVS_HYPERVISOR_HYPER_V && f->vmbus == HVS_NO && on_linux(f))
-WHEN(hvsocket_serves, f->hvsocket_listening == HVS_YES)
+WHEN(hvsocket_listens, f->hvsocket_listening == HVS_YES)
+WHEN(hvsocket_does_not_listen, !hvsocket_listens(f))
+/* Our service listens wherever there is a host: that alone says nothing about the host. */
+WHEN(hvsocket_serves, hvsocket_listens(f) && f->hvsocket_used != HVS_NO)
+WHEN(hvsocket_waits, hvsocket_listens(f) && f->hvsocket_used == HVS_NO)
+WHEN(hvsocket_does_not_wait, !hvsocket_waits(f))
 WHEN(confidential_without_hvsocket,
      f->confidential == HVS_YES && !hvsocket_serves(f) && f->control_offered != HVS_YES)
 
@@ -172,6 +178,7 @@ WHEN(wayland_only, f->wayland_sessions == HVS_YES && f->x_sessions == HVS_NO)
 WHEN(no_sound, xrdp_serves(f) && f->sound_module == HVS_NO)
 WHEN(colord_prompts, f->colord_prompts == HVS_YES)
 WHEN(hvsocket_taken, f->xrdp_vsock == HVS_YES)
+WHEN(hvsocket_port_taken, f->hvsocket_taken == HVS_YES)
 WHEN(limited, f->limited == HVS_YES)
 
 WHEN(vmbuspipe_missing, f->vmbuspipe == HVS_NO)
@@ -271,7 +278,8 @@ hvs_findings_table(size_t *count)
             "Session out.",
             "Under SEV-SNP and TDX, Linux takes only those VMBus devices that are hardened "
             "against the host. HvSocket is the transport that remains.",
-            { GUEST(.note = "Serve HvSocket:", .command = "sudo hvsession config set HvSocket yes"),
+            { GUEST(.note = "Serve HvSocket:", .command = "sudo hvsession config set HvSocket yes",
+                    .when = hvsocket_does_not_listen),
               HOST(.note = "Use it:",
                    .command = "Stop-VM -Name {vm}\n"
                               "Set-VM -VMName {vm} -EnhancedSessionTransportType HvSocket\n"
@@ -289,7 +297,11 @@ hvs_findings_table(size_t *count)
               HOST(.note = "If this machine was set to HvSocket, go back to VMBus:",
                    .command = "Stop-VM -Name {vm}\n"
                               "Set-VM -VMName {vm} -EnhancedSessionTransportType VMBus\n"
-                              "Start-VM -Name {vm}"),
+                              "Start-VM -Name {vm}",
+                   .when = hvsocket_does_not_wait),
+              HOST(.note = "If this machine was set to HvSocket, that is all: hvsession listens "
+                           "there, but nobody has come that way since it started.",
+                   .when = hvsocket_waits),
               HOST(.note = "In Hyper-V Manager, under Hyper-V Settings, User, Enhanced Session "
                            "Mode, tick \"Use enhanced session mode\". Then close the machine's "
                            "window and connect again while it runs.") },
@@ -696,6 +708,15 @@ hvs_findings_table(size_t *count)
             { GUEST(.note = "To have them in hvsession, take vsock://… out of port= in "
                             "/etc/xrdp/xrdp.ini and restart both:",
                     .command = "sudo systemctl restart xrdp hvsessiond") },
+        },
+        [HVSOCKET_PORT] = {
+            "HVS-311", "hvsocket-port-taken", HVS_SEVERITY_INFO, HVS_VERDICT_FINE,
+            hvsocket_port_taken, NO_GUEST | BIT(HVSOCKET_TAKEN),
+            "Another program serves HvSocket port 3389.",
+            "Sessions over HvSocket go to that program, and hvsession does not see them.",
+            { GUEST(.note = "See which it is. When it has ended, let hvsession take the port:",
+                    .command = "sudo ss --vsock --listening --processes\n"
+                               "sudo systemctl reload hvsessiond") },
         },
         [LIMITED] = {
             "HVS-901", "limited", HVS_SEVERITY_INFO, HVS_VERDICT_FINE, limited, NO_GUEST,

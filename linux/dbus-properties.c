@@ -106,6 +106,12 @@ get_hvsocket(const struct hvs_dbus_view *view)
 }
 
 static GVariant *
+get_hvsocket_used(const struct hvs_dbus_view *view)
+{
+    return g_variant_new_boolean(view->status->hvsocket_used);
+}
+
+static GVariant *
 get_servers(const struct hvs_dbus_view *view)
 {
     char buffer[SERVERS_MAX];
@@ -304,6 +310,7 @@ static const struct hvs_dbus_property manager_properties[] = {
     { "BytesToServer", get_total_to_server },
     { "Channels", get_channels },
     { "HvSocket", get_hvsocket },
+    { "HvSocketUsed", get_hvsocket_used },
     { "ControlProblem", get_control_problem },
     { "FailureCode", get_failure_code },
     { "ServerEncrypts", get_server_encrypts },

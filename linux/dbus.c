@@ -42,6 +42,7 @@ struct object {
 struct occasion {
     enum hvs_overall overall;
     enum hvs_control_problem control_problem;
+    enum hvs_hvsocket_state hvsocket;
     uint64_t sessions_total;
     unsigned session_count;
     bool problem, config_error;
@@ -349,8 +350,9 @@ static bool
 is_same_occasion(const struct occasion *a, const struct occasion *b)
 {
     return a->overall == b->overall && a->control_problem == b->control_problem &&
-           a->sessions_total == b->sessions_total && a->session_count == b->session_count &&
-           a->problem == b->problem && a->config_error == b->config_error;
+           a->hvsocket == b->hvsocket && a->sessions_total == b->sessions_total &&
+           a->session_count == b->session_count && a->problem == b->problem &&
+           a->config_error == b->config_error;
 }
 
 static void
@@ -359,6 +361,7 @@ look_on_occasion(hvs_dbus *dbus, const struct hvs_status *status)
     struct occasion occasion = {
         .overall = hvs_status_overall(status),
         .control_problem = status->control.problem,
+        .hvsocket = status->hvsocket,
         .sessions_total = status->sessions_total,
         .session_count = status->session_count,
         .problem = hvs_status_problem(status) != NULL,

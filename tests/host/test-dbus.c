@@ -488,6 +488,7 @@ test_hvsocket_session(void)
     expect_session(&t, 1, "Channel", "0");
     expect_session(&t, 1, "Transport", "'hvsocket'");
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "HvSocket", "'listening'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "HvSocketUsed", "true");
     call_manager(&t, "Disconnect", g_variant_new("(u)", 1));
     end_session(&session, "disconnected");
     wait_session_told(&t, 1, "EndReason", "'disconnected'");

@@ -123,6 +123,9 @@ SPOIL(host_error, f->control_problem = HVS_CONTROL_HOST_ERROR)
 SPOIL(bad_message, f->control_problem = HVS_CONTROL_BAD_MESSAGE)
 SPOIL(hvsocket_only, f->control_offered = f->control_bound = HVS_NO;
       f->hvsocket_listening = HVS_YES)
+SPOIL(hvsocket_used, hvsocket_only(f); f->hvsocket_used = HVS_YES)
+SPOIL(hvsocket_unused, hvsocket_only(f); f->hvsocket_used = HVS_NO)
+SPOIL(hvsocket_port, f->hvsocket_taken = f->hvsocket_listening = HVS_YES)
 SPOIL(no_server, f->server_listening = HVS_NO)
 SPOIL(no_xrdp,
       f->server_listening = f->xrdp_installed = f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
@@ -188,6 +191,8 @@ static const struct finding_case cases[] = {
     { "HVS-212", "host-error", make_linux, host_error },
     { "HVS-212", "bad-message", make_linux, bad_message },
     { "HVS-213", "hvsocket-only", make_linux, hvsocket_only },
+    { "HVS-213", "hvsocket-used", make_linux, hvsocket_used },
+    { "HVS-202", "hvsocket-unused", make_linux, hvsocket_unused },
     { "HVS-301", "no-server", make_linux, no_server },
     { "HVS-301", "no-xrdp", make_linux, no_xrdp },
     { "HVS-301", "no-server-windows", make_windows, no_server },
@@ -203,6 +208,7 @@ static const struct finding_case cases[] = {
     { "HVS-308", "no-xorgxrdp", make_linux, no_xorgxrdp },
     { "HVS-309", "abi", make_linux, abi },
     { "HVS-310", "hvsocket-taken", make_linux, hvsocket_taken },
+    { "HVS-311", "hvsocket-port-taken", make_linux, hvsocket_port },
     { "HVS-401", "console", make_linux, console },
     { "HVS-402", "wayland", make_linux, wayland },
     { "HVS-403", "no-sound", make_linux, no_sound },
@@ -458,6 +464,11 @@ test_exceptions(void)
     confidential(&facts);
     facts.hvsocket_listening = HVS_YES;
     assert_codes(&facts, "HVS-213");
+
+    make_linux(&facts); /* xrdp is the program that has taken it */
+    hvsocket_taken(&facts);
+    hvsocket_port(&facts);
+    assert_codes(&facts, "HVS-310");
 }
 
 static void
@@ -942,6 +953,30 @@ test_status_facts(void)
     g_assert_cmpuint(facts.failure_code, ==, 0);
 }
 
+static void
+test_status_facts_of_hvsocket(void)
+{
+    static struct hvs_status status;
+    struct hvs_facts facts = { .hvsocket_listening = HVS_NO };
+
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.hvsocket_listening, ==, HVS_NO);
+    g_assert_cmpint(facts.hvsocket_taken, ==, HVS_NO);
+    g_assert_cmpint(facts.hvsocket_used, ==, HVS_UNKNOWN);
+    status.hvsocket = HVS_HVSOCKET_PORT_TAKEN;
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.hvsocket_listening, ==, HVS_YES);
+    g_assert_cmpint(facts.hvsocket_taken, ==, HVS_YES);
+    g_assert_cmpint(facts.hvsocket_used, ==, HVS_UNKNOWN);
+    status.hvsocket = HVS_HVSOCKET_LISTENING;
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.hvsocket_taken, ==, HVS_NO);
+    g_assert_cmpint(facts.hvsocket_used, ==, HVS_NO);
+    status.hvsocket_used = true;
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.hvsocket_used, ==, HVS_YES);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -976,5 +1011,6 @@ main(int argc, char **argv)
     g_test_add_func("/diagnosis/json/facts", test_json_facts);
     g_test_add_func("/diagnosis/names", test_names);
     g_test_add_func("/diagnosis/status-facts", test_status_facts);
+    g_test_add_func("/diagnosis/status-facts-of-hvsocket", test_status_facts_of_hvsocket);
     return g_test_run();
 }
