@@ -8,10 +8,10 @@
 
 /* Names of settings are a few dozen characters, values a list of servers at most. */
 #define NAME_MAX_CHARACTERS  256
-#define VALUE_MAX_CHARACTERS 2048
 /* Of UTF-8: a character of UTF-16 becomes at most three bytes. */
-#define NAME_MAX_BYTES  (NAME_MAX_CHARACTERS * 3)
-#define VALUE_MAX_BYTES (VALUE_MAX_CHARACTERS * 3)
+#define NAME_MAX_BYTES       (NAME_MAX_CHARACTERS * 3)
+#define VALUE_MAX_BYTES      HVS_REGISTRY_TEXT_MAX
+#define VALUE_MAX_CHARACTERS (VALUE_MAX_BYTES / 3)
 
 struct value {
     DWORD type;

@@ -17,6 +17,8 @@
 #define HVS_REGISTRY_SERVICE    L"SYSTEM\\CurrentControlSet\\Services\\HvSession"
 #define HVS_REGISTRY_PARAMETERS HVS_REGISTRY_SERVICE L"\\Parameters"
 
+/* Bytes that hold any value in print. */
+#define HVS_REGISTRY_TEXT_MAX 6144
 /* Bytes that hold any message of this module. */
 #define HVS_REGISTRY_MESSAGE_MAX (HVS_SETTINGS_MESSAGE_MAX + 200)
 

@@ -304,8 +304,8 @@ wait_for_state(SC_HANDLE opened, DWORD pending, SERVICE_STATUS *status)
     return GetLastError();
 }
 
-static DWORD
-start_and_wait(SC_HANDLE opened)
+DWORD
+hvs_service_start_opened(SC_HANDLE opened)
 {
     SERVICE_STATUS status;
     DWORD error;
@@ -369,7 +369,7 @@ hvs_service_start(void)
 
     if (error != ERROR_SUCCESS)
         return error;
-    error = start_and_wait(opened);
+    error = hvs_service_start_opened(opened);
     CloseServiceHandle(opened);
     return error;
 }

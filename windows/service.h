@@ -21,13 +21,16 @@ DWORD hvs_service_run(void);
  * seconds if it crashes, and the source of its events. Over an installed one: brings that up to
  * date. */
 DWORD hvs_service_install(void);
-/* Stops and removes the service, its settings and the source of its events. */
+/* Stops and removes the service, its settings and the source of its events. What hvs_setup() has
+ * changed is the caller's to undo before. */
 DWORD hvs_service_uninstall(void);
 /* Waits until it runs. ERROR_SERVICE_SPECIFIC_ERROR or another error if it did not start: the
  * event log says why. */
 DWORD hvs_service_start(void);
 /* Waits until it has stopped. ERROR_SUCCESS, too, if it did not run. */
 DWORD hvs_service_stop(void);
+/* The same for any service that is opened with SERVICE_START | SERVICE_QUERY_STATUS. */
+DWORD hvs_service_start_opened(SC_HANDLE opened);
 /* SERVICE_STOPPED, SERVICE_RUNNING, … */
 DWORD hvs_service_state(DWORD *state);
 

@@ -1,5 +1,6 @@
 #include "fixture.h"
 
+#include "fake-firewall.h"
 #include "winhost.h"
 
 #include "windows/service.h"
@@ -23,8 +24,8 @@ set_up(const char *program_path, const char *library_path)
 
     MultiByteToWideChar(CP_ACP, 0, program_path, -1, program, ARRAYSIZE(program));
     MultiByteToWideChar(CP_ACP, 0, library_path, -1, library, ARRAYSIZE(library));
-    if (length == 0 || FAILED(StringCchCatW(installed_library, ARRAYSIZE(installed_library),
-                                            L"\\vmbuspipe.dll")))
+    if (length == 0 ||
+        FAILED(StringCchCatW(installed_library, ARRAYSIZE(installed_library), L"\\vmbuspipe.dll")))
         fail("GetSystemDirectory");
     hvs_service_uninstall();
     if (!CopyFileW(library, installed_library, FALSE))
@@ -39,7 +40,7 @@ remove_library(void)
 }
 
 struct output {
-    char  text[16384];
+    char text[16384];
     DWORD status;
 };
 
@@ -88,11 +89,17 @@ run(const WCHAR *arguments, struct output *output)
     CloseHandle(process);
 }
 
+static struct output output;
+
+const char *
+last_output(void)
+{
+    return output.text;
+}
+
 void
 expect(const WCHAR *arguments, DWORD status, const char *contained)
 {
-    static struct output output;
-
     run(arguments, &output);
     if (output.status != status || strstr(output.text, contained) == NULL)
         fail("hvsession %ls: status %lu, expected %lu; said \"%s\", expected \"%s\"", arguments,
@@ -174,4 +181,189 @@ wait_status(const char *contained)
         Sleep(20);
     } while (GetTickCount() - began < LONG_TIME);
     fail("status does not say %s but %s", contained, bytes);
+}
+
+/* ---- registry ---- */
+
+#define VIEW KEY_WOW64_64KEY
+
+void
+registry_set(const WCHAR *path, const WCHAR *name, DWORD type, const void *data, DWORD size)
+{
+    HKEY key;
+
+    if (RegCreateKeyExW(HKEY_LOCAL_MACHINE, path, 0, NULL, 0, KEY_SET_VALUE | VIEW, NULL, &key,
+                        NULL) != ERROR_SUCCESS ||
+        RegSetValueExW(key, name, 0, type, data, size) != ERROR_SUCCESS)
+        fail("setting %ls\\%ls", path, name);
+    RegCloseKey(key);
+}
+
+void
+registry_set_number(const WCHAR *path, const WCHAR *name, DWORD number)
+{
+    registry_set(path, name, REG_DWORD, &number, sizeof number);
+}
+
+bool
+registry_get_number(const WCHAR *path, const WCHAR *name, DWORD *number)
+{
+    DWORD type, size = sizeof *number;
+    LONG error;
+    HKEY key;
+
+    if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_QUERY_VALUE | VIEW, &key) != ERROR_SUCCESS)
+        return false;
+    error = RegQueryValueExW(key, name, NULL, &type, (BYTE *)number, &size);
+    RegCloseKey(key);
+    return error == ERROR_SUCCESS && type == REG_DWORD;
+}
+
+void
+registry_delete_value(const WCHAR *path, const WCHAR *name)
+{
+    HKEY key;
+
+    if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_SET_VALUE | VIEW, &key) != ERROR_SUCCESS)
+        return;
+    RegDeleteValueW(key, name);
+    RegCloseKey(key);
+}
+
+void
+registry_delete_key(const WCHAR *path)
+{
+    WCHAR child[256], below[512];
+    HKEY key;
+
+    if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_READ | VIEW, &key) != ERROR_SUCCESS)
+        return;
+    for (;;) {
+        DWORD length = ARRAYSIZE(child);
+
+        if (RegEnumKeyExW(key, 0, child, &length, NULL, NULL, NULL, NULL) != ERROR_SUCCESS)
+            break;
+        StringCchPrintfW(below, ARRAYSIZE(below), L"%ls\\%ls", path, child);
+        registry_delete_key(below);
+    }
+    RegCloseKey(key);
+    StringCchCopyW(below, ARRAYSIZE(below), path);
+    *wcsrchr(below, L'\\') = L'\0';
+    if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, below, 0, KEY_READ | VIEW, &key) != ERROR_SUCCESS ||
+        RegDeleteKeyW(key, wcsrchr(path, L'\\') + 1) != ERROR_SUCCESS)
+        fail("deleting %ls", path);
+    RegCloseKey(key);
+}
+
+/* FNV-1a */
+static void
+hash_bytes(uint64_t *hash, const void *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        *hash = (*hash ^ ((const uint8_t *)bytes)[i]) * 1099511628211u;
+}
+
+static uint64_t
+hash_key(HKEY parent, const WCHAR *name)
+{
+    static BYTE data[65536];
+    uint64_t hash = 14695981039346656037u;
+    WCHAR child[256];
+    HKEY key;
+
+    hash_bytes(&hash, name, wcslen(name) * sizeof *name);
+    if (RegOpenKeyExW(parent, name, 0, KEY_READ | VIEW, &key) != ERROR_SUCCESS)
+        return hash;
+    hash_bytes(&hash, "there", 5);
+    for (DWORD i = 0;; i++) {
+        DWORD length = ARRAYSIZE(child), size = sizeof data, type;
+
+        if (RegEnumValueW(key, i, child, &length, NULL, &type, data, &size) != ERROR_SUCCESS)
+            break;
+        hash_bytes(&hash, child, length * sizeof *child);
+        hash_bytes(&hash, &type, sizeof type);
+        hash_bytes(&hash, data, size);
+    }
+    for (DWORD i = 0;; i++) {
+        DWORD length = ARRAYSIZE(child);
+        uint64_t below;
+
+        if (RegEnumKeyExW(key, i, child, &length, NULL, NULL, NULL, NULL) != ERROR_SUCCESS)
+            break;
+        below = hash_key(key, child);
+        hash_bytes(&hash, &below, sizeof below);
+    }
+    RegCloseKey(key);
+    return hash;
+}
+
+uint64_t
+registry_hash(void)
+{
+    static const WCHAR *const keys[] = {
+        L"SYSTEM\\CurrentControlSet\\Services",
+        L"SYSTEM\\CurrentControlSet\\Control\\Terminal Server",
+        L"SYSTEM\\CurrentControlSet\\Control\\Lsa",
+        L"SOFTWARE\\Microsoft\\Virtual Machine",
+        FAKE_FIREWALL,
+    };
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < ARRAYSIZE(keys); i++) {
+        uint64_t below = hash_key(HKEY_LOCAL_MACHINE, keys[i]);
+
+        hash_bytes(&hash, &below, sizeof below);
+    }
+    return hash;
+}
+
+/* ---- Windows Firewall ---- */
+
+static const WCHAR *const firewall_classes[] = {
+    L"{304CE942-6E39-40D8-943A-B913C40C9CD4}", /* NetFwMgr */
+    L"{E2B3C97F-6AE1-41AC-817A-F6F92166D7DD}", /* NetFwPolicy2 */
+    L"{2C5BC43E-3369-4C33-AB0C-BE9469677AF4}", /* NetFwRule */
+};
+
+/* In the view of the test's own bitness, in which hvsession.exe of the same looks. */
+static void
+register_firewall(const WCHAR *file)
+{
+    WCHAR path[128];
+    HKEY key;
+
+    for (size_t i = 0; i < ARRAYSIZE(firewall_classes); i++) {
+        StringCchPrintfW(path, ARRAYSIZE(path), L"SOFTWARE\\Classes\\CLSID\\%ls\\InprocServer32",
+                         firewall_classes[i]);
+        if (RegCreateKeyExW(HKEY_LOCAL_MACHINE, path, 0, NULL, 0, KEY_SET_VALUE, NULL, &key,
+                            NULL) != ERROR_SUCCESS ||
+            RegSetValueExW(key, NULL, 0, REG_SZ, (const BYTE *)file,
+                           (DWORD)((wcslen(file) + 1) * sizeof *file)) != ERROR_SUCCESS)
+            fail("registering %ls", file);
+        RegCloseKey(key);
+    }
+}
+
+void
+set_up_firewall(const char *library_path, DWORD kind)
+{
+    WCHAR path[MAX_PATH], full[MAX_PATH], *name;
+
+    MultiByteToWideChar(CP_ACP, 0, library_path, -1, path, ARRAYSIZE(path));
+    if (GetFullPathNameW(path, ARRAYSIZE(full), full, &name) == 0)
+        fail("GetFullPathName");
+    StringCchCopyW(name, ARRAYSIZE(full) - (size_t)(name - full), L"fake-firewall.dll");
+    if (GetFileAttributesW(full) == INVALID_FILE_ATTRIBUTES)
+        fail("%ls is not there", full);
+    registry_delete_key(FAKE_FIREWALL);
+    registry_set_number(FAKE_FIREWALL_RULES, L"Rules", 0);
+    registry_set_number(FAKE_FIREWALL, L"Kind", kind);
+    register_firewall(full);
+}
+
+void
+remove_firewall(void)
+{
+    register_firewall(L"hnetcfg.dll");
+    registry_delete_key(FAKE_FIREWALL);
 }

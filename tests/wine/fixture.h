@@ -5,15 +5,36 @@
 
 #include <windows.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* First of all: which hvsession.exe and which fake vmbuspipe.dll. Puts the library into the system
  * directory, and removes a service that a failed run may have left. */
 void set_up(const char *program_path, const char *library_path);
 /* Takes it out again. */
 void remove_library(void);
+/* Puts the fake Windows Firewall of the library's folder in the place of the real one, with nothing
+ * in it: one of fake-firewall.h's kinds, or 0. */
+void set_up_firewall(const char *library_path, DWORD kind);
+/* Takes it and its state out again. */
+void remove_firewall(void);
+
+/* Below HKEY_LOCAL_MACHINE; keys are made as needed. */
+void registry_set(const WCHAR *path, const WCHAR *name, DWORD type, const void *data, DWORD size);
+void registry_set_number(const WCHAR *path, const WCHAR *name, DWORD number);
+/* false: there is none, or it is no number. */
+bool registry_get_number(const WCHAR *path, const WCHAR *name, DWORD *number);
+void registry_delete_value(const WCHAR *path, const WCHAR *name);
+/* With all that is below; nothing if it is not there. */
+void registry_delete_key(const WCHAR *path);
+/* Names, types and values of all keys that hvsession may touch, as one number. */
+uint64_t registry_hash(void);
 
 /* Runs hvsession.exe with the arguments: it must exit with the status, and what it says must
  * contain that. */
 void expect(const WCHAR *arguments, DWORD status, const char *contained);
+/* What the last expect() got. Until the next. */
+const char *last_output(void);
 
 /* Starts hvsession.exe with the arguments; its outputs go to the read end. Both are the caller's to
  * close. */

@@ -807,18 +807,6 @@ test_config(void)
     expect(L"uninstall", 3, "not installed");
 }
 
-static void
-set_parameter(const WCHAR *name, DWORD type, const void *data, DWORD size)
-{
-    HKEY key;
-
-    if (RegCreateKeyExW(HKEY_LOCAL_MACHINE, HVS_REGISTRY_PARAMETERS, 0, NULL, 0,
-                        KEY_SET_VALUE | KEY_WOW64_64KEY, NULL, &key, NULL) != ERROR_SUCCESS ||
-        RegSetValueExW(key, name, 0, type, data, size) != ERROR_SUCCESS)
-        fail("setting %ls", name);
-    RegCloseKey(key);
-}
-
 /* What others may have written into the registry: numbers, strings without an end, rubbish. */
 static void
 test_registry(void)
@@ -831,13 +819,14 @@ test_registry(void)
 
     expect(L"install", 0, "Installed");
     hvs_text_init(&text, message, sizeof message);
-    set_parameter(L"ServerTimeout", REG_DWORD, &seconds, sizeof seconds);
+    registry_set(HVS_REGISTRY_PARAMETERS, L"ServerTimeout", REG_DWORD, &seconds, sizeof seconds);
     if (hvs_registry_load(&settings, &text) != ERROR_SUCCESS || settings.server_timeout != 7000)
         fail("REG_DWORD: %s", message);
-    set_parameter(L"ServerTimeout", REG_SZ, unterminated, sizeof unterminated);
+    registry_set(HVS_REGISTRY_PARAMETERS, L"ServerTimeout", REG_SZ, unterminated,
+                 sizeof unterminated);
     if (hvs_registry_load(&settings, &text) != ERROR_SUCCESS || settings.server_timeout != 4000)
         fail("an unterminated string: %s", message);
-    set_parameter(L"ServerTimeout", REG_BINARY, "x", 1);
+    registry_set(HVS_REGISTRY_PARAMETERS, L"ServerTimeout", REG_BINARY, "x", 1);
     if (hvs_registry_load(&settings, &text) != ERROR_INVALID_DATA ||
         settings.server_timeout != 4000 || strstr(message, "REG_SZ") == NULL)
         fail("REG_BINARY: %s", message);
@@ -930,40 +919,6 @@ test_run(void)
 
 /* ---- installing ---- */
 
-/* Names and values of a key and all below it, as one number. */
-static uint64_t
-hash_key(HKEY parent, const WCHAR *name)
-{
-    static BYTE data[65536];
-    struct stream stream;
-    WCHAR child[256];
-    HKEY key;
-
-    stream_init(&stream, 0);
-    stream_hash(&stream, (const uint8_t *)name, wcslen(name) * sizeof *name);
-    if (RegOpenKeyExW(parent, name, 0, KEY_READ | KEY_WOW64_64KEY, &key) != ERROR_SUCCESS)
-        return stream.hash;
-    for (DWORD i = 0;; i++) {
-        DWORD length = ARRAYSIZE(child), size = sizeof data, type;
-
-        if (RegEnumValueW(key, i, child, &length, NULL, &type, data, &size) != ERROR_SUCCESS)
-            break;
-        stream_hash(&stream, (const uint8_t *)child, length * sizeof *child);
-        stream_hash(&stream, data, size);
-    }
-    for (DWORD i = 0;; i++) {
-        DWORD length = ARRAYSIZE(child);
-        uint64_t below;
-
-        if (RegEnumKeyExW(key, i, child, &length, NULL, NULL, NULL, NULL) != ERROR_SUCCESS)
-            break;
-        below = hash_key(key, child);
-        stream_hash(&stream, (const uint8_t *)&below, sizeof below);
-    }
-    RegCloseKey(key);
-    return stream.hash;
-}
-
 static void
 check_service_configuration(void)
 {
@@ -998,20 +953,19 @@ check_service_configuration(void)
 static void
 test_install(void)
 {
-    static const WCHAR services[] = L"SYSTEM\\CurrentControlSet\\Services";
-    uint64_t before = hash_key(HKEY_LOCAL_MACHINE, services);
+    uint64_t before = registry_hash();
 
     for (unsigned i = 0; i < 2; i++) {
         uint64_t installed;
 
         expect(L"install", 0, "Installed");
         expect(L"install", 0, "Installed");
-        installed = hash_key(HKEY_LOCAL_MACHINE, services);
+        installed = registry_hash();
         if (installed == before)
             fail("installing left no trace");
         expect(L"config set ServerTimeout 3s", 0, "");
         expect(L"config unset ServerTimeout", 0, "");
-        if (hash_key(HKEY_LOCAL_MACHINE, services) != installed)
+        if (registry_hash() != installed)
             fail("a setting that was taken back left a trace");
         check_service_configuration();
         expect(L"config set LogLevel debug", 0, "");
@@ -1020,7 +974,7 @@ test_install(void)
         if (i == 0)
             stop_in_time();
         expect(L"uninstall", 0, "Removed");
-        if (hash_key(HKEY_LOCAL_MACHINE, services) != before)
+        if (registry_hash() != before)
             fail("the registry is not as it was before");
     }
 }

@@ -1,7 +1,7 @@
 /* hvsession.exe: the Enhanced Session service and its command line. */
 #include "cli.h"
-#include "clock.h"
-#include "wide.h"
+#include "../clock.h"
+#include "../wide.h"
 
 #include <stdlib.h>
 
