@@ -243,6 +243,7 @@ struct reading {
     const char *path;
     GKeyFile *keys;
     struct hvs_settings *settings;
+    GHashTable *origins; /* NULL: nobody wants them */
     guint line;
     GHashTable *seen; /* const struct hvs_setting * → its line */
 };
@@ -292,6 +293,9 @@ take_setting(const struct reading *reading, const char *key, GError **error)
     if (hvs_settings_set(reading->settings, HVS_ON_LINUX, key, value != NULL ? value : "",
                          &message) != HVS_SETTINGS_OK)
         return fail(error, HVS_CONFIG_ERROR_SETTING, reading->path, reading->line, "%s", buffer);
+    if (reading->origins != NULL)
+        g_hash_table_insert(reading->origins, (gpointer)setting,
+                            g_strdup_printf("%s:%u", reading->path, reading->line));
     return TRUE;
 }
 
@@ -310,12 +314,13 @@ take_line(const struct reading *reading, const char *line, GError **error)
 }
 
 static gboolean
-take_text(const char *path, const GString *text, struct hvs_settings *settings, GError **error)
+take_text(const char *path, const GString *text, struct hvs_settings *settings, GHashTable *origins,
+          GError **error)
 {
     g_autoptr(GKeyFile) keys = g_key_file_new();
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
     g_autoptr(GError) cause = NULL;
-    struct reading reading = { path, keys, settings, 0, seen };
+    struct reading reading = { path, keys, settings, origins, 0, seen };
     gsize position = 0;
 
     if (!check_encoding(path, text, error))
@@ -334,7 +339,8 @@ take_text(const char *path, const GString *text, struct hvs_settings *settings, 
 }
 
 static gboolean
-take_file(const char *path, gboolean must_exist, struct hvs_settings *settings, GError **error)
+take_file(const char *path, gboolean must_exist, struct hvs_settings *settings, GHashTable *origins,
+          GError **error)
 {
     GString *text;
     gboolean done;
@@ -344,7 +350,7 @@ take_file(const char *path, gboolean must_exist, struct hvs_settings *settings, 
     if (text == NULL)
         return TRUE;
     drop_byte_order_mark(text);
-    done = take_text(path, text, settings, error);
+    done = take_text(path, text, settings, origins, error);
     g_string_free(text, TRUE);
     return done;
 }
@@ -386,7 +392,8 @@ list_drop_ins(const char *directory, GError **error)
 }
 
 static gboolean
-take_drop_ins(const char *main_path, struct hvs_settings *settings, GError **error)
+take_drop_ins(const char *main_path, struct hvs_settings *settings, GHashTable *origins,
+              GError **error)
 {
     g_autofree char *parent = g_path_get_dirname(main_path);
     g_autofree char *directory = g_build_filename(parent, DROP_IN_DIRECTORY, NULL);
@@ -397,9 +404,23 @@ take_drop_ins(const char *main_path, struct hvs_settings *settings, GError **err
     for (guint i = 0; i < names->len; i++) {
         g_autofree char *path = g_build_filename(directory, names->pdata[i], NULL);
 
-        if (!take_file(path, TRUE, settings, error))
+        if (!take_file(path, TRUE, settings, origins, error))
             return FALSE;
     }
+    return TRUE;
+}
+
+gboolean
+hvs_config_load_with_origins(const char *path, gboolean must_exist, struct hvs_settings *settings,
+                             GHashTable *origins, GError **error)
+{
+    struct hvs_settings loaded;
+
+    hvs_settings_init(&loaded);
+    if (!take_file(path, must_exist, &loaded, origins, error) ||
+        !take_drop_ins(path, &loaded, origins, error))
+        return FALSE;
+    *settings = loaded;
     return TRUE;
 }
 
@@ -407,11 +428,109 @@ gboolean
 hvs_config_load(const char *path, gboolean must_exist, struct hvs_settings *settings,
                 GError **error)
 {
-    struct hvs_settings loaded;
+    return hvs_config_load_with_origins(path, must_exist, settings, NULL, error);
+}
 
-    hvs_settings_init(&loaded);
-    if (!take_file(path, must_exist, &loaded, error) || !take_drop_ins(path, &loaded, error))
+/* The drop-in of hvsession config */
+
+/* What is written above its settings. */
+static const char own_comment[] = " Written by hvsession config; whatever else stands here stays.";
+
+/* An empty one if there is none yet. */
+static gboolean
+load_own(const char *path, GKeyFile *keys, GError **error)
+{
+    GString *text;
+    g_autoptr(GError) cause = NULL;
+    gboolean done;
+
+    if (!read_file(path, FALSE, &text, error))
         return FALSE;
-    *settings = loaded;
-    return TRUE;
+    if (text == NULL)
+        return TRUE;
+    drop_byte_order_mark(text);
+    done = g_key_file_load_from_data(keys, text->str, text->len, G_KEY_FILE_KEEP_COMMENTS, &cause);
+    if (!done)
+        fail_syntax(path, text, cause, error);
+    g_string_free(text, TRUE);
+    return done;
+}
+
+/* However it is spelt there; NULL: it is not there. */
+static char *
+find_own_key(GKeyFile *keys, const char *key)
+{
+    g_auto(GStrv) names = g_key_file_get_keys(keys, GROUP, NULL, NULL);
+
+    for (gsize i = 0; names != NULL && names[i] != NULL; i++)
+        if (g_ascii_strcasecmp(names[i], key) == 0)
+            return g_strdup(names[i]);
+    return NULL;
+}
+
+static gboolean
+has_own_keys(GKeyFile *keys)
+{
+    g_auto(GStrv) names = g_key_file_get_keys(keys, GROUP, NULL, NULL);
+
+    return names != NULL && names[0] != NULL;
+}
+
+/* G_FILE_ERROR with what was tried. */
+static gboolean
+fail_file(GError **error, const char *path, const char *what)
+{
+    int number = errno;
+    g_autofree char *name = g_filename_display_name(path);
+
+    g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(number), "%s: %s: %s", name,
+                what, g_strerror(number));
+    return FALSE;
+}
+
+static gboolean
+store_own(const char *path, GKeyFile *keys, GError **error)
+{
+    g_autofree char *directory = g_path_get_dirname(path);
+    g_autofree char *text = NULL;
+    gsize length;
+
+    if (!has_own_keys(keys)) {
+        if (unlink(path) == 0 || errno == ENOENT)
+            return TRUE;
+        return fail_file(error, path, "cannot be removed");
+    }
+    if (g_mkdir_with_parents(directory, 0755) != 0)
+        return fail_file(error, directory, "cannot be made");
+    text = g_key_file_to_data(keys, &length, NULL);
+    /* By renaming: whoever reads it meanwhile reads the old one or the new one. */
+    return g_file_set_contents_full(path, text, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT,
+                                    0644, error);
+}
+
+gboolean
+hvs_config_edit(const char *path, const char *key, const char *value, gboolean *was_set,
+                GError **error)
+{
+    g_autofree char *parent = g_path_get_dirname(path);
+    g_autofree char *own =
+        g_build_filename(parent, DROP_IN_DIRECTORY, HVS_CONFIG_OWN_DROP_IN, NULL);
+    g_autoptr(GKeyFile) keys = g_key_file_new();
+    g_autofree char *found = NULL;
+
+    if (!load_own(own, keys, error))
+        return FALSE;
+    found = find_own_key(keys, key);
+    if (was_set != NULL)
+        *was_set = found != NULL;
+    if (value == NULL && found == NULL)
+        return TRUE;
+    if (found != NULL && value == NULL) {
+        g_key_file_remove_key(keys, GROUP, found, NULL);
+    } else {
+        g_key_file_set_string(keys, GROUP, found != NULL ? found : key, value);
+        if (g_key_file_get_comment(keys, NULL, NULL, NULL) == NULL)
+            g_key_file_set_comment(keys, NULL, NULL, own_comment, NULL);
+    }
+    return store_own(own, keys, error);
 }

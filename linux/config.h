@@ -40,5 +40,20 @@ char *hvs_config_default_path(const struct hvs_roots *roots);
  *     /etc/hvsession/hvsession.conf:7: Sever: no such setting; did you mean Server? */
 gboolean hvs_config_load(const char *path, gboolean must_exist, struct hvs_settings *settings,
                          GError **error);
+/* The same; origins (const struct hvs_setting * to char *, both kept by it) gets "PATH:LINE" of
+ * every setting that a file sets. On FALSE it holds those that were read before. */
+gboolean hvs_config_load_with_origins(const char *path, gboolean must_exist,
+                                      struct hvs_settings *settings, GHashTable *origins,
+                                      GError **error);
+
+/* The drop-in that belongs to hvsession config, a name in conf.d. */
+#define HVS_CONFIG_OWN_DROP_IN "90-hvsession-config.conf"
+
+/* Sets key in that drop-in beside path, or takes it out (value NULL); the drop-in is made when it is
+ * needed, and removed with its last setting. Nothing is checked. Errors are of G_FILE_ERROR and
+ * G_IO_ERROR, or of HVS_CONFIG_ERROR if the drop-in is not a key file; the drop-in is as it was
+ * then. *was_set, if not NULL: it had the key. */
+gboolean hvs_config_edit(const char *path, const char *key, const char *value, gboolean *was_set,
+                         GError **error);
 
 #endif

@@ -29,7 +29,7 @@ parse_options(int *argc, char ***argv, struct options *options, GError **error)
         { "log-level", 'l', 0, G_OPTION_ARG_STRING, &options->log_level,
           "Log that much, whatever the configuration says", "LEVEL" },
         { "bind", 0, 0, G_OPTION_ARG_NONE, &options->bind,
-          "Bind the host's channels to the driver uio_hv_generic, as root, and exit", NULL },
+          "Bind the host's channels to uio_hv_generic, and exit", NULL },
         { "unbind", 0, 0, G_OPTION_ARG_NONE, &options->unbind, "Undo that, and exit", NULL },
         { "root", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options->root,
           "Take the system's trees from below DIR", "DIR" },

@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include "common/text.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,18 @@ hvs_cli_print(const char *text)
         return TRUE;
     hvs_cli_complain("cannot write to standard output: %s", g_strerror(errno));
     return FALSE;
+}
+
+void
+hvs_cli_add_json(GString *out, const char *string)
+{
+    gsize size = string != NULL ? 6 * strlen(string) + 3 : sizeof "null";
+    g_autofree char *buffer = g_malloc(size);
+    struct hvs_text text;
+
+    hvs_text_init(&text, buffer, size);
+    hvs_text_add_json_string(&text, string);
+    g_string_append(out, buffer);
 }
 
 gboolean
@@ -60,4 +74,18 @@ hvs_cli_parse(const struct hvs_cli_verb *verb, int *argc, char ***argv, const GO
         return FALSE;
     }
     return TRUE;
+}
+
+gboolean
+hvs_cli_parse_common(const struct hvs_cli_verb *verb, int *argc, char ***argv,
+                     struct hvs_cli_common *options, int arguments_max)
+{
+    const GOptionEntry root = { "root", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME,
+                                &options->root, "The system whose trees are below DIR", "DIR" };
+    const GOptionEntry json = { "json", 'j', 0, G_OPTION_ARG_NONE, &options->json,
+                                "Print JSON, for programs", NULL };
+    const GOptionEntry with_json[] = { root, json, { 0 } };
+    const GOptionEntry without[] = { root, { 0 } };
+
+    return hvs_cli_parse(verb, argc, argv, verb->has_json ? with_json : without, arguments_max);
 }

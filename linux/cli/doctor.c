@@ -1,5 +1,5 @@
 /* hvsession doctor: looks for what keeps Enhanced Session from working, and says what mends it. */
-#include "cli.h"
+#include "service.h"
 
 #include "../config.h"
 #include "../machine.h"
@@ -62,6 +62,7 @@ examine(const struct options *options)
 
     hvs_machine_init(&machine, options->root);
     gather(&machine, &facts);
+    hvs_cli_add_service_facts(&facts);
     hvs_diagnose(&facts, &diagnosis);
     hvs_text_init(&text, report, size);
     print_report(&facts, &diagnosis, options, &text);
@@ -91,7 +92,7 @@ run(const struct hvs_cli_verb *verb, int argc, char **argv)
 const struct hvs_cli_verb hvs_cli_doctor = {
     .name = "doctor",
     .arguments = "",
-    .summary = "Say why Enhanced Session does not work, and what mends it",
+    .summary = "Say why Enhanced Session fails, and what mends it",
     .details = "It changes nothing, works without the service, and sees a little more as root.\n"
                "The most important finding comes first; mend that one and ask again.\n\n"
                "Exit status, that of the first finding:\n"

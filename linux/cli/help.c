@@ -14,7 +14,7 @@ print_overview(void)
         g_autofree char *synopsis = g_strjoin(verbs[i]->arguments[0] != '\0' ? " " : "",
                                               verbs[i]->name, verbs[i]->arguments, NULL);
 
-        g_string_append_printf(text, "  %-20s %s\n", synopsis, verbs[i]->summary);
+        g_string_append_printf(text, "  %-21s %s\n", synopsis, verbs[i]->summary);
     }
     g_string_append(text, "\nOptions:\n"
                           "  -h, --help           as help\n"

@@ -6,7 +6,13 @@
 #include <string.h>
 
 static const struct hvs_cli_verb *const verbs[] = {
+    &hvs_cli_status,
     &hvs_cli_doctor,
+    &hvs_cli_sessions,
+    &hvs_cli_disconnect,
+    &hvs_cli_monitor,
+    &hvs_cli_config,
+    &hvs_cli_support_bundle,
     &hvs_cli_version,
     &hvs_cli_help,
     NULL,
