@@ -528,8 +528,10 @@ hvs_config_edit(const char *path, const char *key, const char *value, gboolean *
     if (found != NULL && value == NULL) {
         g_key_file_remove_key(keys, GROUP, found, NULL);
     } else {
+        g_autofree char *comment = g_key_file_get_comment(keys, NULL, NULL, NULL);
+
         g_key_file_set_string(keys, GROUP, found != NULL ? found : key, value);
-        if (g_key_file_get_comment(keys, NULL, NULL, NULL) == NULL)
+        if (comment == NULL)
             g_key_file_set_comment(keys, NULL, NULL, own_comment, NULL);
     }
     return store_own(own, keys, error);

@@ -1,6 +1,5 @@
 #include "service.h"
 
-#include "../config.h"
 #include "../dbus.h"
 
 #include <string.h>
@@ -119,21 +118,56 @@ hvs_cli_describe(GDBusConnection *bus, const char *form, GError **error)
     return document;
 }
 
+static bool
+lookup_boolean(GVariant *properties, const char *name)
+{
+    gboolean value = FALSE;
+
+    return g_variant_lookup(properties, name, "b", &value) && value;
+}
+
+static enum hvs_hvsocket_state
+hvsocket_state(const char *word)
+{
+    for (int i = HVS_HVSOCKET_OFF; i <= HVS_HVSOCKET_UNAVAILABLE; i++)
+        if (strcmp(word, hvs_hvsocket_state_to_string((enum hvs_hvsocket_state)i)) == 0)
+            return (enum hvs_hvsocket_state)i;
+    return HVS_HVSOCKET_OFF;
+}
+
+/* So much of the service's status as the diagnosis takes from it. */
+static void
+fill_status(struct hvs_status *status, GVariant *manager)
+{
+    struct hvs_session *last = &status->sessions[0];
+
+    memset(status, 0, sizeof *status);
+    status->control.problem =
+        hvs_control_problem_from_word(hvs_cli_lookup(manager, "ControlProblem"));
+    status->hvsocket = hvsocket_state(hvs_cli_lookup(manager, "HvSocket"));
+    status->hvsocket_used = lookup_boolean(manager, "HvSocketUsed");
+    if (!g_variant_lookup(manager, "SessionsTotal", "t", &status->sessions_total) ||
+        status->sessions_total == 0)
+        return;
+    status->session_count = 1;
+    last->id = 1;
+    g_variant_lookup(manager, "FailureCode", "u", &last->negotiation.failure_code);
+    if (lookup_boolean(manager, "ServerEncrypts"))
+        last->reason = HVS_END_SERVER_ENCRYPTS;
+}
+
 void
 hvs_cli_add_service_facts(struct hvs_facts *facts)
 {
     g_autoptr(GDBusConnection) bus = hvs_cli_find_service();
     g_autoptr(GVariant) manager = bus != NULL ? hvs_cli_get_manager(bus, NULL) : NULL;
-    gboolean encrypts;
+    g_autofree struct hvs_status *status = NULL;
 
     if (manager == NULL)
         return;
-    facts->service_running = HVS_YES;
-    facts->control_problem =
-        hvs_control_problem_from_word(hvs_cli_lookup(manager, "ControlProblem"));
-    g_variant_lookup(manager, "FailureCode", "u", &facts->failure_code);
-    if (g_variant_lookup(manager, "ServerEncrypts", "b", &encrypts))
-        facts->server_encrypts = encrypts ? HVS_YES : HVS_NO;
+    status = g_new(struct hvs_status, 1);
+    fill_status(status, manager);
+    hvs_facts_add_status(facts, status);
 }
 
 int
