@@ -62,7 +62,8 @@ build() { # PRESET
 
 if [ "$install" = yes ]; then
     step "packages"
-    lists=(tests/packages-build.txt tests/packages-test.txt tests/wine/packages.txt)
+    lists=(tests/packages-build.txt tests/packages-test.txt tests/gui/packages.txt
+           tests/wine/packages.txt)
     [ "$vm" = no ] || lists+=(tests/vm/packages.txt)
     tests/lib/install-packages.sh "${lists[@]}"
 fi
