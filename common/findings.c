@@ -675,12 +675,7 @@ hvs_findings_table(size_t *count)
             "device\".",
             "Remote sessions need permission for what local ones do freely. A rule for colord "
             "alone ends that.",
-            { GUEST(.command = "echo 'polkit.addRule(function (action) {\n"
-                               "    if (/^org.freedesktop.color-manager."
-                               "(create|delete|modify)-(device|profile)$/\n"
-                               "            .test(action.id))\n"
-                               "        return polkit.Result.YES;\n"
-                               "});' | sudo tee /etc/polkit-1/rules.d/45-colord.rules") },
+            { GUEST(.note = "Set up that rule:", .command = "sudo hvsession setup --colord") },
         },
         [BLANK_PASSWORD] = {
             "HVS-508", "blank-password", HVS_SEVERITY_ADVICE, HVS_VERDICT_FINE, blank_password,

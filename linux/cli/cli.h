@@ -32,6 +32,7 @@ extern const struct hvs_cli_verb hvs_cli_doctor;
 extern const struct hvs_cli_verb hvs_cli_help;
 extern const struct hvs_cli_verb hvs_cli_monitor;
 extern const struct hvs_cli_verb hvs_cli_sessions;
+extern const struct hvs_cli_verb hvs_cli_setup;
 extern const struct hvs_cli_verb hvs_cli_status;
 extern const struct hvs_cli_verb hvs_cli_support_bundle;
 extern const struct hvs_cli_verb hvs_cli_version;

@@ -8,6 +8,7 @@
 static const struct hvs_cli_verb *const verbs[] = {
     &hvs_cli_status,
     &hvs_cli_doctor,
+    &hvs_cli_setup,
     &hvs_cli_sessions,
     &hvs_cli_disconnect,
     &hvs_cli_monitor,

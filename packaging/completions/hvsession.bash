@@ -45,7 +45,7 @@ _hvsession()
         '') _hvsession_words "--help --version" ;;
         status | sessions | monitor | config) _hvsession_words "--json --help" ;;
         doctor) _hvsession_words "--json --verbose --help" ;;
-        setup) _hvsession_words "--dry-run --undo --help" ;;
+        setup) _hvsession_words "--dry-run --undo --colord --help" ;;
         *) _hvsession_words "--help" ;;
         esac
         return

@@ -40,6 +40,8 @@ complete -c hvsession -n '__fish_seen_subcommand_from doctor' -s v -l verbose \
     -d 'Say of every finding why it matters'
 complete -c hvsession -n '__fish_seen_subcommand_from setup' -l dry-run -d 'Only print the steps'
 complete -c hvsession -n '__fish_seen_subcommand_from setup' -l undo -d 'Put everything back'
+complete -c hvsession -n '__fish_seen_subcommand_from setup' -l colord \
+    -d "End colour management's password prompts"
 complete -c hvsession -n '__fish_seen_subcommand_from disconnect' -a '(__hvsession_sessions)'
 complete -c hvsession -n __hvsession_config_takes_action -a 'list get set unset'
 complete -c hvsession -n __hvsession_config_takes_key -a '(__hvsession_keys)'
