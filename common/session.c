@@ -41,6 +41,11 @@ static const struct {
     [HVS_END_SERVER_ENCRYPTS] = { "server-encrypts",
                                   "the RDP server insists on RDP encryption; set "
                                   "crypt_level=none in xrdp, or NegotiationReply=passthrough" },
+    [HVS_END_SERVER_UNTRUSTED] = { "server-untrusted",
+                                   "the RDP server's certificate is not trusted; have this system "
+                                   "trust its issuer, with update-ca-certificates or "
+                                   "update-ca-trust" },
+    [HVS_END_SERVER_TLS] = { "server-tls", "TLS with the RDP server failed" },
     [HVS_END_SERVER_ERROR] = { "server-error", "the connection to the RDP server broke" },
     [HVS_END_NO_RESOURCES] = { "no-resources",
                                "the system is out of memory, threads or descriptors" },

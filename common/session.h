@@ -43,6 +43,8 @@ enum hvs_end_reason {
     HVS_END_SERVER_SILENT,      /* the server took the connection and said nothing */
     HVS_END_SERVER_REFUSED,     /* RDP_NEG_FAILURE */
     HVS_END_SERVER_ENCRYPTS,    /* RDP encryption after a mirrored reply */
+    HVS_END_SERVER_UNTRUSTED,   /* the certificate of a server elsewhere */
+    HVS_END_SERVER_TLS,         /* TLS with the server did not come about */
     HVS_END_SERVER_ERROR,       /* the connection to the server broke */
     HVS_END_NO_RESOURCES,       /* out of memory, threads or descriptors */
 };

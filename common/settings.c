@@ -10,6 +10,13 @@ static const char *const reply_choices[] = {
     NULL,
 };
 
+static const char *const security_choices[] = {
+    [HVS_SECURITY_SETTING_AUTO] = "auto",
+    [HVS_SECURITY_SETTING_RDP] = "rdp",
+    [HVS_SECURITY_SETTING_TLS] = "tls",
+    NULL,
+};
+
 static const char *const hvsocket_choices[] = {
     [HVS_HVSOCKET_SETTING_AUTO] = "auto",
     [HVS_HVSOCKET_SETTING_YES] = "yes",
@@ -73,6 +80,16 @@ static const struct hvs_setting table[] = {
         .help = "How long a session waits for an RDP server that does not answer yet.",
         .platforms = EVERYWHERE,
         .offset = offsetof(struct hvs_settings, server_timeout),
+    },
+    {
+        .key = "ServerSecurity",
+        .type = HVS_SETTING_CHOICE,
+        .default_value = "auto",
+        .choices = security_choices,
+        .help = "How the RDP server is spoken to: rdp plainly, tls within TLS, auto plainly, and "
+                "within TLS with servers that accept nothing else.",
+        .platforms = HVS_ON_LINUX,
+        .offset = offsetof(struct hvs_settings, server_security),
     },
     {
         .key = "NegotiationReply",

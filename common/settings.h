@@ -55,6 +55,9 @@ struct hvs_server_address {
 enum hvs_negotiation_reply_setting { HVS_REPLY_SETTING_AUTO, HVS_REPLY_SETTING_MIRROR,
                                      HVS_REPLY_SETTING_PASSTHROUGH };
 
+enum hvs_server_security_setting { HVS_SECURITY_SETTING_AUTO, HVS_SECURITY_SETTING_RDP,
+                                   HVS_SECURITY_SETTING_TLS };
+
 enum hvs_hvsocket_setting { HVS_HVSOCKET_SETTING_AUTO, HVS_HVSOCKET_SETTING_YES,
                             HVS_HVSOCKET_SETTING_NO };
 
@@ -65,6 +68,7 @@ struct hvs_settings {
     struct hvs_server_address servers[HVS_SERVERS_MAX]; /* tried in order */
     unsigned                  server_count;             /* at least 1 */
     uint32_t                  server_timeout;           /* milliseconds */
+    unsigned                  server_security;          /* enum hvs_server_security_setting */
     unsigned                  negotiation_reply;        /* enum hvs_negotiation_reply_setting */
     unsigned                  hvsocket;                 /* enum hvs_hvsocket_setting */
     unsigned                  hvsocket_loopback;        /* enum hvs_switch */

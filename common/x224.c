@@ -31,6 +31,7 @@
 #define TYPE_RDP_NEG_REQ                         0x01
 #define TYPE_RDP_NEG_RSP                         0x02
 #define TYPE_RDP_NEG_FAILURE                     0x03
+#define SSL_REQUIRED_BY_SERVER                   0x01
 #define RESTRICTED_ADMIN_MODE_REQUIRED           0x01
 #define REDIRECTED_AUTHENTICATION_MODE_REQUIRED  0x02
 #define CORRELATION_INFO_PRESENT                 0x08
@@ -219,8 +220,48 @@ take_connection_request(struct hvs_negotiation *negotiation, struct hvs_negotiat
     request[NEG_FLAGS] &=
         (uint8_t) ~(RESTRICTED_ADMIN_MODE_REQUIRED | REDIRECTED_AUTHENTICATION_MODE_REQUIRED);
     hvs_write_u32_le(request + NEG_VALUE, negotiation->request_as);
+    negotiation->request_length = stream->length;
+    negotiation->request_offset = offset;
     stream->stage = STAGE_MCS;
     return HVS_NEGOTIATION_OK;
+}
+
+bool
+hvs_negotiation_can_ask_for_tls(const struct hvs_negotiation *negotiation)
+{
+    return negotiation->error == HVS_NEGOTIATION_OK &&
+           negotiation->facts.failure_code == SSL_REQUIRED_BY_SERVER &&
+           negotiation->facts.request_has_protocols &&
+           negotiation->request_as == HVS_PROTOCOL_RDP &&
+           negotiation->stream[HVS_FROM_SERVER].output > 0 &&
+           negotiation->stream[HVS_FROM_SERVER].output_taken == 0;
+}
+
+/* The request is where it was: the client's bytes are held while the confirm is not delivered. */
+void
+hvs_negotiation_ask_for_tls(struct hvs_negotiation *negotiation)
+{
+    struct hvs_negotiation_stream *client = &negotiation->stream[HVS_FROM_CLIENT];
+    struct hvs_negotiation_stream *server = &negotiation->stream[HVS_FROM_SERVER];
+
+    negotiation->request_as = HVS_PROTOCOL_SSL;
+    hvs_write_u32_le(client->pdu + negotiation->request_offset + NEG_VALUE,
+                     negotiation->request_as);
+    client->filled = client->length = client->output = negotiation->request_length;
+    client->output_taken = 0;
+    client->stage = STAGE_MCS;
+    server->filled = server->length = server->output = server->output_taken = 0;
+    server->stage = STAGE_CONNECTION;
+    negotiation->facts.confirm_seen = false;
+    negotiation->facts.failure_code = 0;
+}
+
+bool
+hvs_negotiation_is_within_tls(const struct hvs_negotiation *negotiation)
+{
+    return negotiation->request_as == HVS_PROTOCOL_SSL && negotiation->facts.confirm_seen &&
+           negotiation->facts.failure_code == 0 &&
+           negotiation->facts.selected_protocol == HVS_PROTOCOL_SSL;
 }
 
 /* Makes the confirm what a Windows guest answers. A confirm without RDP_NEG_RSP gets one: pdu[] has
@@ -280,6 +321,8 @@ take_connection_confirm(struct hvs_negotiation *negotiation, struct hvs_negotiat
     stream->stage = STAGE_MCS;
     if (is_mirrored(negotiation)) {
         mirror_confirm(negotiation, stream);
+    } else if (hvs_negotiation_is_within_tls(negotiation)) {
+        hvs_write_u32_le(stream->pdu + CONNECTION_HEADER_SIZE + NEG_VALUE, HVS_PROTOCOL_RDP);
     } else if (facts->selected_protocol != HVS_PROTOCOL_RDP) {
         /* Client and server agreed on TLS end to end: what follows is no PDU. */
         end_with_confirm(negotiation);
@@ -362,8 +405,19 @@ find_server_blocks(const struct hvs_negotiation_stream *stream, struct hvs_mcs_s
     return error;
 }
 
+/* clientRequestedProtocols of SC_CORE, an optional field. */
+static void
+set_requested_protocols(struct hvs_negotiation_stream *stream, struct hvs_mcs_span core,
+                        uint32_t protocols)
+{
+    if (core.length >= SC_CORE_CLIENT_REQUESTED_PROTOCOLS + 4) {
+        hvs_write_u32_le(stream->pdu + core.offset + SC_CORE_CLIENT_REQUESTED_PROTOCOLS, protocols);
+    }
+}
+
 /* [MS-RDPBCGR] 2.2.1.4 Server MCS Connect Response PDU: a mirrored client finds in
- * clientRequestedProtocols what it asked for, and no encryption. */
+ * clientRequestedProtocols what it asked for, and no encryption. Any other does not find the TLS
+ * that it has nothing to do with. */
 static enum hvs_negotiation_error
 take_connect_response(struct hvs_negotiation *negotiation, struct hvs_negotiation_stream *stream)
 {
@@ -385,10 +439,9 @@ take_connect_response(struct hvs_negotiation *negotiation, struct hvs_negotiatio
         if (facts->encryption_method != 0) {
             return HVS_SERVER_ENCRYPTS;
         }
-        if (core.length >= SC_CORE_CLIENT_REQUESTED_PROTOCOLS + 4) {
-            hvs_write_u32_le(stream->pdu + core.offset + SC_CORE_CLIENT_REQUESTED_PROTOCOLS,
-                             facts->requested_protocols);
-        }
+        set_requested_protocols(stream, core, facts->requested_protocols);
+    } else if (hvs_negotiation_is_within_tls(negotiation)) {
+        set_requested_protocols(stream, core, HVS_PROTOCOL_RDP);
     }
     stream->stage = STAGE_TRANSPARENT;
     return HVS_NEGOTIATION_OK;

@@ -8,6 +8,9 @@
  *     client → server   MCS Connect Initial         CS_CORE.serverSelectedProtocol: the truth
  *     server → client   MCS Connect Response        (mirror) SC_CORE.clientRequestedProtocols
  *
+ * Asked for TLS (request_as), the server does it with the relay: the client hears nothing of it, and
+ * is answered as if the server had been asked for plain RDP.
+ *
  * Bytes go in as they arrive, cut in any way, and come out as whole PDUs. No I/O, no heap.
  *
  * What is changed, and when:
@@ -15,8 +18,8 @@
  *   that client speaks standard RDP security, whatever the reply mode.
  * - HVS_REPLY_MIRROR acts on clients that asked for HYBRID_EX, HYBRID or SSL. Others (plain RDP
  *   only) are answered as in HVS_REPLY_PASSTHROUGH.
- * - Passthrough and a server that selected TLS (request_as allowed it): client and server do it end
- *   to end, so both directions are transparent behind the confirm.
+ * - Passthrough and a server that selected TLS without being asked for it: client and server do it
+ *   end to end, so both directions are transparent behind the confirm.
  * - RDP_NEG_FAILURE is delivered as it is; then both directions are transparent, the peers end by
  *   themselves.
  *
@@ -126,14 +129,26 @@ struct hvs_negotiation {
     uint32_t                     request_as; /* requestedProtocols as sent to the server */
     enum hvs_negotiation_error   error;
     enum hvs_direction           error_direction; /* who sent what failed */
+    uint32_t                     request_length;  /* of the request that was sent; private */
+    uint32_t                     request_offset;  /* of RDP_NEG_REQ in it; private */
     struct hvs_negotiation_facts facts;
     struct hvs_negotiation_stream stream[HVS_DIRECTIONS];
 };
 
-/* request_as: the requestedProtocols that the server shall see, HVS_PROTOCOL_RDP but for servers
- * that speak TLS only. */
+/* request_as: the requestedProtocols that the server shall see, HVS_PROTOCOL_RDP, or
+ * HVS_PROTOCOL_SSL of a relay that does TLS with the server. */
 void hvs_negotiation_init(struct hvs_negotiation *negotiation, enum hvs_reply_mode reply,
                           uint32_t request_as);
+
+/* The server, asked for plain RDP, has refused because it wants TLS (SSL_REQUIRED_BY_SERVER), and
+ * the client knows nothing of that yet: the request can be made once more. */
+bool hvs_negotiation_can_ask_for_tls(const struct hvs_negotiation *negotiation);
+/* Then: forgets that refusal and puts out the request again, for HVS_PROTOCOL_SSL. It is for a new
+ * connection to the server. */
+void hvs_negotiation_ask_for_tls(struct hvs_negotiation *negotiation);
+/* The server was asked for TLS and has confirmed it: everything behind the confirm is within TLS.
+ * The confirm itself is not. */
+bool hvs_negotiation_is_within_tls(const struct hvs_negotiation *negotiation);
 
 /* Feeds length bytes that came from that side. *taken: how many were used, always ≤ length; the
  * rest belongs to what follows and is to be fed again (or relayed as it is). Any split of the

@@ -3,6 +3,7 @@
 #include "host.h"
 #include "log.h"
 #include "server.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,12 +40,15 @@ struct hvs_relay {
     struct hvs_negotiation negotiation;
     struct hvs_settings    settings;
     int                    server;
+    unsigned               which_server; /* of those in settings */
+    hvs_tls               *tls; /* with the server; NULL: none, or not yet */
     bool                   server_readable; /* no read has come back empty since poll() said so */
     bool                   server_writable; /* likewise for writes */
     bool                   server_ended;    /* its end of stream was read */
     bool                   server_deaf;     /* nothing more is sent to it */
     bool                   host_ended_first;
     bool                   host_told;       /* our end of stream is in the ring */
+    bool                   confirm_judged;  /* what the server answered, as far as TLS goes */
     bool                   held[HVS_DIRECTIONS]; /* the negotiation waits for the other side */
     uint64_t               request_deadline;     /* 0: no byte of the request has come yet */
     uint64_t               reply_deadline;       /* 0: the server has answered */
@@ -101,6 +105,8 @@ publish(hvs_relay *relay)
         relay->changed_source = call_in_main_thread(tell_changed, relay);
     g_mutex_unlock(&relay->lock);
 }
+
+static bool judge_confirm(hvs_relay *relay);
 
 static bool
 is_over(const hvs_relay *relay)
@@ -224,9 +230,12 @@ feed_from_host(hvs_relay *relay, const struct iovec *pieces, unsigned count)
 static void
 note_server_error(hvs_relay *relay, const char *doing, int error)
 {
+    const char *words = relay->tls != NULL && error == EPROTO ? hvs_tls_complaint(relay->tls) :
+                                                                g_strerror(error);
+
     if (relay->session.detail[0] == '\0')
         g_snprintf(relay->session.detail, sizeof(relay->session.detail), "%s %s: %s", doing,
-                   relay->session.server, g_strerror(error));
+                   relay->session.server, words);
 }
 
 /* The server takes nothing any more: what the host still sends is not read, what the server has
@@ -247,7 +256,9 @@ send_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count, size_t wante
     ssize_t sent;
 
     do
-        sent = sendmsg(relay->server, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = relay->tls != NULL ?
+                   hvs_tls_send(relay->tls, pieces, count) :
+                   sendmsg(relay->server, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN) {
         /* EPIPE comes behind an end or an error that reading tells. */
@@ -267,6 +278,10 @@ send_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count, size_t wante
 static bool
 pass_on_end_of_host(hvs_relay *relay)
 {
+    if (relay->tls != NULL && hvs_tls_end(relay->tls) != 0 && errno == EAGAIN) {
+        relay->server_writable = false;
+        return false;
+    }
     if (!check_host(relay, relay->host->class->consume(relay->host, 0)))
         return false;
     if (shutdown(relay->server, SHUT_WR) != 0 && errno != ENOTCONN)
@@ -373,15 +388,34 @@ judge_received(hvs_relay *relay, ssize_t received, size_t wanted)
     if (received <= 0)
         return note_end_of_server(relay, received < 0 ? errno : 0);
     /* A stream socket that gives less than it was asked for is empty. */
-    if ((size_t)received < wanted)
+    if ((size_t)received < wanted && !(relay->tls != NULL && hvs_tls_may_have_more(relay->tls)))
         relay->server_readable = false;
     return true;
+}
+
+/* Without taking them. As recv(). */
+static ssize_t
+peek_at_server(hvs_relay *relay, uint8_t *buffer, size_t size)
+{
+    return relay->tls != NULL ? hvs_tls_peek(relay->tls, buffer, size) :
+                                recv(relay->server, buffer, size, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/* As recvmsg(). */
+static ssize_t
+receive_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count)
+{
+    struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
+
+    return relay->tls != NULL ? hvs_tls_receive(relay->tls, pieces, count) :
+                                recvmsg(relay->server, &message, MSG_DONTWAIT);
 }
 
 static bool
 negotiate_to_host(hvs_relay *relay)
 {
     uint8_t buffer[HVS_NEGOTIATION_PDU_MAX];
+    struct iovec piece = { .iov_base = buffer };
     enum hvs_negotiation_result result;
     const uint8_t *output;
     size_t length, taken = 0;
@@ -397,7 +431,7 @@ negotiate_to_host(hvs_relay *relay)
     if (!relay->server_readable)
         return false;
     /* What belongs to the next PDU or to the stream behind stays in the socket. */
-    received = recv(relay->server, buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT);
+    received = peek_at_server(relay, buffer, sizeof(buffer));
     if (!judge_received(relay, received, sizeof(buffer)) || received <= 0)
         return relay->server_ended;
     relay->reply_deadline = 0;
@@ -405,10 +439,13 @@ negotiate_to_host(hvs_relay *relay)
                                   &taken);
     if (taken < (size_t)received)
         relay->server_readable = true;
-    if (taken > 0 && recv(relay->server, buffer, taken, MSG_DONTWAIT) != (ssize_t)taken)
+    piece.iov_len = taken;
+    if (taken > 0 && receive_pieces(relay, &piece, 1) != (ssize_t)taken)
         return end_errno(relay, HVS_END_SERVER_ERROR, "reading from the server", errno);
     if (result == HVS_NEGOTIATION_FAILED)
         return end_negotiation(relay);
+    if (!relay->confirm_judged && !judge_confirm(relay))
+        return false;
     relay->held[HVS_FROM_SERVER] = result == HVS_NEGOTIATION_HOLD;
     return result != HVS_NEGOTIATION_HOLD;
 }
@@ -417,7 +454,6 @@ static bool
 pump_to_host(hvs_relay *relay)
 {
     struct iovec pieces[HVS_PIPE_PIECES];
-    struct msghdr message = { .msg_iov = pieces };
     enum hvs_host_result result;
     unsigned count;
     size_t wanted;
@@ -435,8 +471,7 @@ pump_to_host(hvs_relay *relay)
         check_host(relay, result);
         return false;
     }
-    message.msg_iovlen = count;
-    received = recvmsg(relay->server, &message, MSG_DONTWAIT);
+    received = receive_pieces(relay, pieces, count);
     if (!judge_received(relay, received, wanted))
         return false;
     if (received <= 0)
@@ -524,13 +559,13 @@ wants_host(const hvs_relay *relay)
 static short
 server_events(hvs_relay *relay)
 {
-    short events = 0;
+    bool receive = !relay->server_ended && !relay->host->room_wanted &&
+                   !relay->held[HVS_FROM_SERVER];
+    bool send = !relay->server_deaf && !relay->server_writable;
 
-    if (!relay->server_ended && !relay->host->room_wanted && !relay->held[HVS_FROM_SERVER])
-        events |= POLLIN;
-    if (!relay->server_deaf && !relay->server_writable)
-        events |= POLLOUT;
-    return events;
+    if (relay->tls != NULL)
+        return hvs_tls_events(relay->tls, receive, send);
+    return (short)((receive ? POLLIN : 0) | (send ? POLLOUT : 0));
 }
 
 /* Polls once. events_of_host: beside its end. False: over. */
@@ -561,6 +596,9 @@ poll_all(hvs_relay *relay, short events_of_host, short events, int timeout)
         relay->server_readable = true;
     if (fds[2].revents & (POLLOUT | POLLERR | POLLHUP))
         relay->server_writable = true;
+    /* Receiving may have waited for TLS to send something of its own. */
+    if (relay->tls != NULL && fds[2].revents & POLLOUT)
+        relay->server_readable = true;
     return true;
 }
 
@@ -724,7 +762,6 @@ connect_to_server(hvs_relay *relay)
         { relay->stop_fd, POLLIN, on_stop_while_connecting },
     };
     struct hvs_text name;
-    unsigned which;
 
     hvs_session_advance(&relay->session, HVS_SESSION_CONNECTING);
     publish(relay);
@@ -732,17 +769,120 @@ connect_to_server(hvs_relay *relay)
         return end(relay, HVS_END_NO_RESOURCES, "too many open files: raise LimitNOFILE");
     relay->server = hvs_server_connect(relay->settings.servers, relay->settings.server_count,
                                        relay->settings.server_timeout, watches,
-                                       G_N_ELEMENTS(watches), &connecting, cancellable, &which,
-                                       &error);
+                                       G_N_ELEMENTS(watches), &connecting, cancellable,
+                                       &relay->which_server, &error);
     if (is_over(relay))
         return false;
     if (relay->server < 0)
         return end(relay, HVS_END_SERVER_UNREACHABLE, error->message);
     hvs_text_init(&name, relay->session.server, sizeof(relay->session.server));
-    hvs_server_address_print(&relay->settings.servers[which], &name);
+    hvs_server_address_print(&relay->settings.servers[relay->which_server], &name);
     hvs_log_session(HVS_LOG_INFO, relay->session.id, relay->session.channel, "connected to %s",
                     relay->session.server);
     return true;
+}
+
+static void
+close_server(hvs_relay *relay)
+{
+    if (relay->tls != NULL && !relay->server_deaf)
+        hvs_tls_end(relay->tls); /* it may go unsaid */
+    g_clear_pointer(&relay->tls, hvs_tls_free);
+    if (relay->server >= 0)
+        close(relay->server);
+    relay->server = -1;
+}
+
+/* ---- TLS with the server ---- */
+
+static bool
+end_tls(hvs_relay *relay, enum hvs_end_reason reason, const char *words)
+{
+    g_autofree char *detail = g_strdup_printf("%s: %s", relay->session.server, words);
+
+    return end(relay, reason, detail);
+}
+
+/* Waits for nothing else but the end of the session. False: over. */
+static bool
+shake_hands(hvs_relay *relay)
+{
+    uint64_t deadline = hvs_relay_now() + HVS_SESSION_REPLY_TIMEOUT;
+
+    for (;;) {
+        uint64_t now = hvs_relay_now();
+
+        switch (hvs_tls_handshake(relay->tls)) {
+        case HVS_TLS_OK:
+            return true;
+        case HVS_TLS_UNTRUSTED:
+            return end_tls(relay, HVS_END_SERVER_UNTRUSTED, hvs_tls_complaint(relay->tls));
+        case HVS_TLS_FAILED:
+            return end_tls(relay, HVS_END_SERVER_TLS, hvs_tls_complaint(relay->tls));
+        case HVS_TLS_AGAIN:
+            break;
+        }
+        if (now >= deadline)
+            return end_tls(relay, HVS_END_SERVER_TLS, "the handshake takes too long");
+        publish(relay);
+        if (!poll_all(relay, relay->host->class->events(relay->host, false, false),
+                      hvs_tls_events(relay->tls, true, true), (int)(deadline - now)))
+            return false;
+        relay->session.counters.wakeups++;
+    }
+}
+
+static bool
+start_tls(hvs_relay *relay)
+{
+    relay->tls = hvs_tls_new(relay->server, &relay->settings.servers[relay->which_server]);
+    if (relay->tls == NULL)
+        return end(relay, HVS_END_NO_RESOURCES, "for TLS with the server");
+    if (!shake_hands(relay))
+        return false;
+    hvs_log_session(HVS_LOG_INFO, relay->session.id, relay->session.channel,
+                    "TLS with the server: %s", hvs_tls_describe(relay->tls));
+    relay->server_readable = relay->server_writable = true;
+    return true;
+}
+
+/* The client does not notice that the server is asked twice. */
+static bool
+ask_for_tls(hvs_relay *relay)
+{
+    hvs_log_session(HVS_LOG_INFO, relay->session.id, relay->session.channel,
+                    "%s: asking again, for TLS",
+                    hvs_negotiation_failure_to_string(relay->negotiation.facts.failure_code));
+    hvs_negotiation_ask_for_tls(&relay->negotiation);
+    close_server(relay);
+    if (!connect_to_server(relay))
+        return false;
+    relay->server_readable = relay->server_writable = true;
+    relay->server_ended = relay->server_deaf = false;
+    relay->reply_deadline = hvs_relay_now() + HVS_SESSION_REPLY_TIMEOUT;
+    return true;
+}
+
+/* What the server has answered to the request, as far as TLS is concerned. The client has not got
+ * the answer yet. False: over. */
+static bool
+judge_confirm(hvs_relay *relay)
+{
+    const struct hvs_negotiation *negotiation = &relay->negotiation;
+
+    if (!negotiation->facts.confirm_seen)
+        return true;
+    if (relay->settings.server_security == HVS_SECURITY_SETTING_AUTO &&
+        hvs_negotiation_can_ask_for_tls(negotiation))
+        return ask_for_tls(relay);
+    relay->confirm_judged = true;
+    if (negotiation->request_as == HVS_PROTOCOL_RDP || negotiation->facts.failure_code != 0 ||
+        !negotiation->facts.request_has_protocols)
+        return true;
+    if (!hvs_negotiation_is_within_tls(negotiation))
+        return end_tls(relay, HVS_END_SERVER_TLS,
+                       "asked for TLS, the server chose something else; see ServerSecurity");
+    return start_tls(relay);
 }
 
 static void
@@ -834,9 +974,7 @@ run(gpointer user_data)
 
     if (read_request(relay) && connect_to_server(relay))
         move_bytes(relay);
-    if (relay->server >= 0)
-        close(relay->server);
-    relay->server = -1;
+    close_server(relay);
     close_host(relay);
     publish(relay);
 
@@ -877,7 +1015,10 @@ new_relay(uint32_t id, unsigned channel_number, const struct hvs_settings *setti
     relay->user_data = user_data;
     relay->server = relay->stop_fd = -1;
     hvs_session_init(&relay->session, id, channel_number, hvs_relay_now());
-    hvs_negotiation_init(&relay->negotiation, reply_mode(settings), HVS_PROTOCOL_RDP);
+    hvs_negotiation_init(&relay->negotiation, reply_mode(settings),
+                         settings->server_security == HVS_SECURITY_SETTING_TLS ?
+                             HVS_PROTOCOL_SSL :
+                             HVS_PROTOCOL_RDP);
     return relay;
 }
 

@@ -160,6 +160,8 @@ test_reason_names(void)
         { HVS_END_SERVER_SILENT, "server-silent", true },
         { HVS_END_SERVER_REFUSED, "server-refused", true },
         { HVS_END_SERVER_ENCRYPTS, "server-encrypts", true },
+        { HVS_END_SERVER_UNTRUSTED, "server-untrusted", true },
+        { HVS_END_SERVER_TLS, "server-tls", true },
         { HVS_END_SERVER_ERROR, "server-error", true },
         { HVS_END_NO_RESOURCES, "no-resources", true },
     };

@@ -774,6 +774,8 @@ struct confirm_case {
 #define RSP_0           "02 00 08 00 00000000"
 #define RSP_8           "02 00 08 00 08000000"
 #define HYBRID_REQUIRED "03 00 08 00 05000000"
+#define SSL_REQUIRED    "03 00 08 00 01000000"
+#define SSL_NOT_ALLOWED "03 00 08 00 02000000"
 #define P               HVS_REPLY_PASSTHROUGH
 #define M               HVS_REPLY_MIRROR
 
@@ -1673,6 +1675,97 @@ test_empty_feed(void)
                     HVS_NEGOTIATION_HOLD);
 }
 
+/* ---- TLS with the server -------------------------------------------------------------------- */
+
+static void
+feed_failure(struct relay *relay, const char *failure)
+{
+    g_autoptr(Bytes) confirm = connection_confirm(failure);
+    size_t taken;
+
+    g_assert_cmpint(hvs_negotiation_feed(&relay->negotiation, HVS_FROM_SERVER, confirm->data,
+                                         confirm->len, &taken),
+                    ==, HVS_NEGOTIATION_PDU);
+    g_assert_cmpuint(taken, ==, confirm->len);
+}
+
+/* The server is asked again, the client hears of neither the refusal nor the TLS. */
+static void
+test_asks_for_tls(const void *data)
+{
+    bool mirrors = data != NULL;
+    g_autoptr(Relay) relay = relay_new(mirrors ? HVS_REPLY_MIRROR : HVS_REPLY_PASSTHROUGH, 0);
+    g_autoptr(Bytes) request = connection_request(COOKIE NEG_B);
+    g_autoptr(Bytes) again = connection_request(COOKIE NEG_B);
+    g_autoptr(Bytes) confirm = connection_confirm(RSP_0);
+    g_autoptr(Bytes) told = connection_confirm(RSP_0);
+    g_autoptr(Bytes) cs = client_blocks(CS_CORE_LENGTH, mirrors ? 8 : 0);
+    g_autoptr(Bytes) cs_as_sent = client_blocks(CS_CORE_LENGTH, HVS_PROTOCOL_SSL);
+    g_autoptr(Bytes) initial = connect_initial(cs, BER_LONG_2);
+    g_autoptr(Bytes) initial_as_sent = connect_initial(cs_as_sent, BER_LONG_2);
+    size_t taken;
+
+    put_u32(again, again->len - 4, HVS_PROTOCOL_SSL);
+    put_u32(confirm, 15, HVS_PROTOCOL_SSL);
+    put_u32(told, 15, mirrors ? 8 : 0);
+    offer_all(relay, HVS_FROM_CLIENT, request);
+    g_assert_false(hvs_negotiation_can_ask_for_tls(&relay->negotiation));
+    feed_failure(relay, SSL_REQUIRED);
+    g_assert_true(hvs_negotiation_can_ask_for_tls(&relay->negotiation));
+    hvs_negotiation_ask_for_tls(&relay->negotiation);
+    g_assert_false(hvs_negotiation_can_ask_for_tls(&relay->negotiation));
+    g_assert_cmpuint(relay->negotiation.facts.failure_code, ==, 0);
+    g_assert_false(hvs_negotiation_is_within_tls(&relay->negotiation));
+
+    g_byte_array_set_size(relay->output[HVS_FROM_CLIENT], 0);
+    take_output(relay, HVS_FROM_CLIENT);
+    assert_bytes(relay->output[HVS_FROM_CLIENT]->data, relay->output[HVS_FROM_CLIENT]->len,
+                 again->data, again->len);
+    g_assert_cmpint(hvs_negotiation_feed(&relay->negotiation, HVS_FROM_CLIENT, initial->data,
+                                         initial->len, &taken),
+                    ==, HVS_NEGOTIATION_HOLD);
+
+    offer_all(relay, HVS_FROM_SERVER, confirm);
+    g_assert_true(hvs_negotiation_is_within_tls(&relay->negotiation));
+    g_assert_cmpuint(relay->negotiation.facts.selected_protocol, ==, HVS_PROTOCOL_SSL);
+    assert_bytes(relay->output[HVS_FROM_SERVER]->data, relay->output[HVS_FROM_SERVER]->len,
+                 told->data, told->len);
+    g_byte_array_set_size(relay->output[HVS_FROM_CLIENT], 0);
+    offer_all(relay, HVS_FROM_CLIENT, initial);
+    assert_bytes(relay->output[HVS_FROM_CLIENT]->data, relay->output[HVS_FROM_CLIENT]->len,
+                 initial_as_sent->data, initial_as_sent->len);
+}
+
+/* Once only, only of servers that want TLS, only for clients that can be answered otherwise, and
+ * not when the refusal is on its way to the client. */
+static void
+test_does_not_ask_for_tls(void)
+{
+    static const struct {
+        uint32_t request_as;
+        const char *request, *failure;
+        bool taken;
+    } cases[] = {
+        { HVS_PROTOCOL_RDP, NEG_B, HYBRID_REQUIRED, false },
+        { HVS_PROTOCOL_RDP, COOKIE, SSL_REQUIRED, false },
+        { HVS_PROTOCOL_SSL, NEG_B, SSL_REQUIRED, false },
+        { HVS_PROTOCOL_RDP, NEG_B, SSL_REQUIRED, true },
+        { HVS_PROTOCOL_RDP, NEG_B, SSL_NOT_ALLOWED, false },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Relay) relay = relay_new(HVS_REPLY_MIRROR, cases[i].request_as);
+        g_autoptr(Bytes) request = connection_request(cases[i].request);
+
+        offer_all(relay, HVS_FROM_CLIENT, request);
+        feed_failure(relay, cases[i].failure);
+        if (cases[i].taken) {
+            hvs_negotiation_take_output(&relay->negotiation, HVS_FROM_SERVER, 1);
+        }
+        g_assert_false(hvs_negotiation_can_ask_for_tls(&relay->negotiation));
+    }
+}
+
 /* Both streams of a whole session, and what has to come out of the other ends. */
 struct session {
     enum hvs_reply_mode reply;
@@ -1696,22 +1789,24 @@ random_session(void)
     static const uint32_t answered[] = { 0, 1, 2, 8, 8, 8, 0 };
     size_t which = (size_t)g_test_rand_int_range(0, G_N_ELEMENTS(requested));
     bool mirrors = g_test_rand_bit() && answered[which] != 0;
-    bool bare = g_test_rand_bit(), cookie = g_test_rand_bit();
+    bool bare = g_test_rand_bit(), cookie = g_test_rand_bit(), tls = g_test_rand_bit();
     enum ber_form form = (enum ber_form)g_test_rand_int_range(BER_LONG_2, BER_LONG_4 + 1);
-    struct session session = { .reply = mirrors ? HVS_REPLY_MIRROR : HVS_REPLY_PASSTHROUGH };
+    struct session session = { .reply = mirrors ? HVS_REPLY_MIRROR : HVS_REPLY_PASSTHROUGH,
+                               .request_as = tls ? HVS_PROTOCOL_SSL : HVS_PROTOCOL_RDP };
 
     for (unsigned after = 0; after < 2; after++) {
-        GByteArray *client = random_request(after, requested[which], 0, cookie);
-        GByteArray *server = connection_confirm(bare && !(after && mirrors) ? "" : RSP_0);
+        GByteArray *client =
+            random_request(after, requested[which], session.request_as, cookie);
+        GByteArray *server = connection_confirm(bare && !tls && !(after && mirrors) ? "" : RSP_0);
         uint32_t told = mirrors ? answered[which] : 0;
-        g_autoptr(Bytes) cs = client_blocks(CS_CORE_LENGTH, after ? 0 : told);
-        g_autoptr(Bytes) sc = server_blocks(12, after && mirrors ? requested[which] : 0,
-                                            mirrors ? 0 : 2, mirrors ? 0 : 3);
+        uint32_t echoed = after ? mirrors ? requested[which] : 0 : session.request_as;
+        g_autoptr(Bytes) cs = client_blocks(CS_CORE_LENGTH, after ? session.request_as : told);
+        g_autoptr(Bytes) sc = server_blocks(12, echoed, mirrors ? 0 : 2, mirrors ? 0 : 3);
         g_autoptr(Bytes) initial = connect_initial(cs, form);
         g_autoptr(Bytes) response = connect_response(sc, form, "2a");
 
-        if (server->len == 19 && after) {
-            put_u32(server, 15, told);
+        if (server->len == 19) {
+            put_u32(server, 15, after ? told : session.request_as);
         }
         add(client, initial);
         add(server, response);
@@ -1739,7 +1834,7 @@ test_random_splits(void)
 {
     for (unsigned round = 0; round < 2000; round++) {
         struct session session = random_session();
-        g_autoptr(Relay) relay = relay_new(session.reply, 0);
+        g_autoptr(Relay) relay = relay_new(session.reply, session.request_as);
         size_t used[HVS_DIRECTIONS] = { 0, 0 };
         int most = g_test_rand_bit() ? 8 : 600;
 
@@ -1766,7 +1861,7 @@ test_mutated(void)
 {
     for (unsigned round = 0; round < 10000; round++) {
         struct session session = random_session();
-        g_autoptr(Relay) relay = relay_new(session.reply, 0);
+        g_autoptr(Relay) relay = relay_new(session.reply, session.request_as);
         size_t used[HVS_DIRECTIONS] = { 0, 0 };
 
         for (int left = g_test_rand_int_range(1, 6); left > 0; left--) {
@@ -1897,6 +1992,9 @@ main(int argc, char **argv)
     g_test_add_func("/x224/stream/hold", test_hold);
     g_test_add_func("/x224/stream/failure-is-delivered-first", test_failure_is_delivered_first);
     g_test_add_func("/x224/stream/empty-feed", test_empty_feed);
+    g_test_add_data_func("/x224/tls/asked-for/mirrored", "mirrored", test_asks_for_tls);
+    g_test_add_data_func("/x224/tls/asked-for/passed-through", NULL, test_asks_for_tls);
+    g_test_add_func("/x224/tls/not-asked-for", test_does_not_ask_for_tls);
     g_test_add_func("/x224/stream/random-splits", test_random_splits);
     g_test_add_func("/x224/stream/mutated", test_mutated);
     g_test_add_func("/x224/strings/errors", test_strings);
