@@ -119,7 +119,7 @@ struct hvs_facts {
     enum hvs_answer server_listening;
     uint32_t        failure_code;     /* RDP_NEG_FAILURE of the last session, 0: none */
     enum hvs_answer server_encrypts;  /* the last session ended by that */
-    enum hvs_answer relay_speaks_tls; /* this build does TLS to servers that insist on it */
+    enum hvs_answer relay_speaks_tls; /* to servers that insist on it: ServerSecurity */
     enum hvs_answer reply_mirrored;   /* NegotiationReply: then the server must not encrypt */
     enum hvs_answer xrdp_installed;
     enum hvs_answer xrdp_is_server;   /* some xrdp is what the service connects to */

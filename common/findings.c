@@ -160,13 +160,17 @@ WHEN(xrdp_serves, on_linux(f) && f->xrdp_is_server == HVS_YES)
 WHEN(xrdp_ini_used, on_linux(f) && f->xrdp_ini_used == HVS_YES)
 WHEN(vsock_syntax, xrdp_ini_used(f) && f->xrdp_vsock_wrong == HVS_YES)
 WHEN(server_tls_only, f->failure_code == SSL_REQUIRED_BY_SERVER && f->relay_speaks_tls != HVS_YES)
+/* [MS-RDPBCGR] 2.2.1.2.2: SSL_NOT_ALLOWED_BY_SERVER, SSL_CERT_NOT_ON_SERVER */
+WHEN(server_has_no_tls, on_linux(f) && (f->failure_code == 2 || f->failure_code == 3))
 WHEN(server_nla_only, f->failure_code == HYBRID_REQUIRED_BY_SERVER)
 WHEN(server_refuses,
      f->failure_code != 0 && f->failure_code != SSL_REQUIRED_BY_SERVER && !server_nla_only(f))
-WHEN(security_layer_tls,
-     xrdp_ini_used(f) && is(f->xrdp_security_layer, "tls") && f->relay_speaks_tls != HVS_YES)
+WHEN(xrdp_wants_tls, xrdp_ini_used(f) && is(f->xrdp_security_layer, "tls"))
+WHEN(security_layer_tls, xrdp_wants_tls(f) && f->relay_speaks_tls != HVS_YES)
+/* Within TLS it is of no effect. */
 WHEN(crypt_level_set,
-     xrdp_ini_used(f) && f->xrdp_crypt_level[0] != '\0' && !is(f->xrdp_crypt_level, "none"))
+     xrdp_ini_used(f) && f->xrdp_crypt_level[0] != '\0' && !is(f->xrdp_crypt_level, "none") &&
+         !(xrdp_wants_tls(f) && f->relay_speaks_tls == HVS_YES))
 WHEN(server_encrypts,
      f->reply_mirrored == HVS_YES && (crypt_level_set(f) || f->server_encrypts == HVS_YES))
 WHEN(xorgxrdp_missing,
@@ -219,6 +223,10 @@ WHEN(builtin_active, f->builtin_active == HVS_YES)
     GUEST(.note = "Or set security_layer=rdp and crypt_level=none in /etc/xrdp/xrdp.ini, if "      \
                   "nobody else reaches that server, and restart it:",                              \
           .command = "sudo systemctl restart xrdp", .when = xrdp_ini_used)
+
+#define SPEAK_TLS                                                                                  \
+    GUEST(.note = "Let hvsession speak TLS to servers that insist on it:",                         \
+          .command = "sudo hvsession config set ServerSecurity auto", .when = on_linux)
 
 const struct hvs_finding *
 hvs_findings_table(size_t *count)
@@ -534,8 +542,9 @@ hvs_findings_table(size_t *count)
             "HVS-303", "server-tls-only", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,
             server_tls_only, NO_GUEST | BIT(SERVER_MISSING) | BIT(SECURITY_LAYER),
             "The RDP server accepts TLS only (SSL_REQUIRED_BY_SERVER).",
-            "The host has dealt with encryption already and sends plain RDP.",
-            { OWN_XRDP, XRDP_BY_HAND,
+            "The host has dealt with encryption already, and what hvsession passes on is plain "
+            "RDP.",
+            { SPEAK_TLS, OWN_XRDP, XRDP_BY_HAND,
               GUEST(.command = "reg add \"HKLM\\SYSTEM\\CurrentControlSet\\Control\\Terminal "
                                "Server\\WinStations\\RDP-Tcp\" /v SecurityLayer /t REG_DWORD /d 1 "
                                "/f",
@@ -558,8 +567,12 @@ hvs_findings_table(size_t *count)
             "HVS-305", "server-refuses", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,
             server_refuses, NO_GUEST | BIT(SERVER_MISSING),
             "The RDP server has refused the last session: {failure}.",
-            "hvsession asks for plain RDP, since the host has dealt with security already.",
-            { OWN_XRDP, XRDP_BY_HAND,
+            "hvsession asks for plain RDP, since the host has dealt with security already, and for "
+            "TLS where the server wants that or ServerSecurity says so.",
+            { GUEST(.note = "Let hvsession ask for plain RDP first:",
+                    .command = "sudo hvsession config set ServerSecurity auto",
+                    .when = server_has_no_tls),
+              OWN_XRDP, XRDP_BY_HAND,
               GUEST(.note = "Look for Remote Desktop in the event log:", .command = "eventvwr.msc",
                     .when = on_windows) },
         },
@@ -567,8 +580,9 @@ hvs_findings_table(size_t *count)
             "HVS-306", "security-layer", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,
             security_layer_tls, NO_GUEST | BIT(VSOCK_SYNTAX),
             "xrdp is set to accept TLS only (security_layer={security_layer}).",
-            "The host has dealt with encryption already and sends plain RDP.",
-            { OWN_XRDP, XRDP_BY_HAND },
+            "The host has dealt with encryption already, and what hvsession passes on is plain "
+            "RDP.",
+            { SPEAK_TLS, OWN_XRDP, XRDP_BY_HAND },
         },
         [SERVER_ENCRYPTS] = {
             "HVS-307", "server-encrypts", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,

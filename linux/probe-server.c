@@ -195,6 +195,8 @@ hvs_probe_server(struct hvs_probe *probe)
     for (gsize i = 0; i < G_N_ELEMENTS(programs); i++)
         if (hvs_probe_exists(probe->roots->root, programs[i]))
             facts->xrdp_installed = HVS_YES;
+    facts->relay_speaks_tls =
+        hvs_probe_answer(probe->settings->server_security != HVS_SECURITY_SETTING_RDP);
     facts->reply_mirrored =
         hvs_probe_answer(probe->settings->negotiation_reply != HVS_REPLY_SETTING_PASSTHROUGH);
     if (facts->xrdp_installed == HVS_YES)

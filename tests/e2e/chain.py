@@ -248,15 +248,15 @@ class Run:
 
 
 class Display:
-    """An X server that shows nothing to anyone (Xvfb), for the client."""
+    """An X server that shows nothing to anyone (Xvfb), for the client unless told otherwise."""
 
-    def __init__(self, run):
+    def __init__(self, run, name="xvfb", what="for the client"):
         self.run = run
         cookie = secrets.token_bytes(16)
-        authority = run.path("Xauthority")
+        authority = run.path(name + ".Xauthority")
         x11.write_authority(authority, cookie)
         # The server writes its display number to descriptor 1: to the output that is read.
-        process = run.start("xvfb", [
+        process = run.start(name, [
             "Xvfb", "-displayfd", "1", "-screen", "0", f"{SCREEN_WIDTH}x{SCREEN_HEIGHT}x24",
             "-auth", authority, "-nolisten", "tcp", "-noreset"])
         number = process.wait_line(r"^(\d+)$", START_TIMEOUT)[1]
@@ -264,7 +264,7 @@ class Display:
         self.x = x11.Display(number, cookie)
         run.stack.callback(self.x.close)
         self.x.move_pointer(SCREEN_WIDTH // 2, SCREEN_HEIGHT * 3 // 4)
-        run.step("display", f"Xvfb :{number}, {SCREEN_WIDTH}x{SCREEN_HEIGHT}")
+        run.step("display", f"Xvfb :{number}, {SCREEN_WIDTH}x{SCREEN_HEIGHT}, {what}")
 
     def wait_for(self, what, shows, timeout):
         """The first picture for which shows(picture) holds."""
@@ -530,6 +530,30 @@ class Xrdp:
         self.run.step("xrdp", "selected [RDP], security level none")
 
 
+class Shadow:
+    """FreeRDP's server, which shows the desktop of a display of its own and accepts TLS only."""
+
+    def __init__(self, run):
+        self.run = run
+        display = Display(run, "xvfb-server", "the server's desktop")
+        painted = subprocess.run(["xsetroot", "-solid", hex_colour(SESSION_BACKGROUND)],
+                                 env={**os.environ, **display.environment}, check=False)
+        if painted.returncode != 0:
+            raise Failed("the server's desktop could not be painted")
+        number = free_port()
+        self.address = f"tcp:127.0.0.1:{number}"
+        self.server = run.start("freerdp-shadow", [
+            shadow(), "/bind-address:127.0.0.1", f"/port:{number}", "/sec:tls", "-auth"],
+            {**display.environment, "HOME": run.private}, terminal=True)
+        self.server.wait_line(rf"Listening on .*{number}", START_TIMEOUT)
+        run.step("shadow", f"TLS only, on {self.address}")
+
+
+def shows_desktop(picture):
+    """Whether the client shows the desktop of a Shadow."""
+    return picture.share(SESSION_BACKGROUND, COLOUR_TOLERANCE) > 0.95
+
+
 class Relay:
     """hvsessiond on a simulated Hyper-V host.
 
@@ -550,6 +574,15 @@ class Relay:
             "hvsessiond", [hvsessiond_sim, "--config", config, "--log-level", "debug"],
             {"HYPERV_SIM": socket_path})
         run.step("hyperv", f"simulated host on 127.0.0.1:{self.port}, hvsessiond on its VMBus")
+
+    def check_tls(self, since):
+        """Fails unless the session's server was asked for plain RDP first, and then speaks TLS."""
+        self.daemon.wait_line(r"SSL_REQUIRED_BY_SERVER\): asking again, for TLS", LOGIN_TIMEOUT,
+                              since)
+        version = self.daemon.wait_line(r"TLS with the server: (.*)", START_TIMEOUT, since)[1]
+        self.daemon.wait_line(r"active: client asked for SSL\|HYBRID.*, server chose SSL, "
+                              "reply mirrored", START_TIMEOUT, since)
+        self.run.step("relay", f"asked again, for TLS: {version}")
 
     def wait_session_end(self, reasons, since):
         """hvsessiond's reason for the end of a session; fails if it is none of these."""
@@ -605,6 +638,12 @@ class Vmms:
         self.process.wait_line(rf"sent to the guest: request {self.request}$", LOGIN_TIMEOUT,
                                since)
         self.run.step("vmms", "TLS, CredSSP and NTLMv2 done; request sent to the guest")
+
+
+def shadow():
+    """The name of FreeRDP's server here, or None: version 3 and 2 differ in it."""
+    return next((name for name in ("freerdp-shadow-cli3", "freerdp-shadow-cli")
+                 if shutil.which(name)), None)
 
 
 def freerdp():

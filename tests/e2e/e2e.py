@@ -5,13 +5,16 @@
         ── plain RDP ── hyperv-sim ══ VMBus rings ══ hvsessiond-sim
         ── plain RDP ── xrdp ── PAM ── a desktop in one known colour
 
+With --server tls it ends in FreeRDP's own server instead, which accepts TLS only: hvsessiond-sim asks
+for plain RDP, is refused, and speaks TLS to it. Nobody logs in, the desktop is just shown.
+
 The run types a test user's password into xrdp's login dialog and passes when the client shows the
 session's colours, xrdp was asked for plain RDP and did not encrypt, the session ended for the right
 reason, and the simulated host saw no breach of the VMBus protocol. --log-off ends the session from
 inside, which must end the client as well; --sessions 2 logs in once more afterwards, and only then
 does the client leave first.
 
-Needs root: xrdp-sesman authenticates the user and starts the session as that user. Where the kernel
+Needs root, but for --server tls: xrdp-sesman authenticates the user and starts the session as that user. Where the kernel
 permits it, the run has a network, a /run and an /etc of its own (enclosure.py): nothing of it is
 reachable from outside, and the test user never exists on the machine. Elsewhere, as in most
 containers, it works on the machine itself, listens on 127.0.0.1 only, and removes the user at the
@@ -41,8 +44,8 @@ REQUESTS = {
     "exact": "the 19-byte Connection Request of a real host",
     "fragments": "the 19-byte Connection Request of a real host, byte by byte",
 }
-PROGRAMS = ("Xvfb", "openssl", "useradd", "userdel", "chpasswd", "xrdp", "xrdp-sesman", "xsetroot",
-            "xterm")
+PROGRAMS = ("Xvfb", "openssl", "xsetroot")
+LOGIN_PROGRAMS = ("useradd", "userdel", "chpasswd", "xrdp", "xrdp-sesman", "xterm")
 
 
 def missing(arguments):
@@ -50,13 +53,17 @@ def missing(arguments):
     for program in (arguments.hyperv_sim, arguments.hvsessiond_sim):
         if not os.access(program, os.X_OK):
             return f"{program} is not built: cmake --build --preset dev"
-    lacking = [name for name in PROGRAMS if not shutil.which(name)]
+    login = arguments.server != "tls"
+    lacking = [name for name in PROGRAMS + (LOGIN_PROGRAMS if login else ())
+               if not shutil.which(name)]
     if not chain.freerdp():
         lacking.append("xfreerdp")
+    if not login and not chain.shadow():
+        lacking.append("freerdp-shadow-cli")
     if lacking:
         return (f"{', '.join(lacking)} not found: "
                 "tests/lib/install-packages.sh tests/packages-test.txt")
-    if os.geteuid() != 0:
+    if login and os.geteuid() != 0:
         return ("the login needs root, for a test user and its session: "
                 "run this with sudo")
     return None
@@ -126,6 +133,25 @@ def run_sessions(run, arguments):
         print_summary(arguments, status, end)
 
 
+def run_tls(run, arguments):
+    """A session with a server that accepts TLS only; nobody has to log in to that one."""
+    display = chain.Display(run)
+    shadow = chain.Shadow(run)
+    relay = chain.Relay(run, arguments.hyperv_sim, arguments.hvsessiond_sim, shadow.address)
+    vmms = chain.Vmms(run, "guest", relay.port, arguments.request)
+    for _ in range(arguments.sessions):
+        lines = len(relay.daemon.lines)
+        client = chain.Client(run, display, vmms, "guest")
+        relay.check_tls(lines)
+        picture = display.wait_for("the server's desktop", chain.shows_desktop,
+                                   chain.LOGIN_TIMEOUT)
+        run.step("client", f"shows the desktop, {chain.hex_colour(chain.SESSION_BACKGROUND)}"
+                 + save(picture, arguments, "session"))
+        client.leave()
+        relay.wait_session_end(chain.CLIENT_LEFT, lines)
+    relay.end()
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(
         formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__.split("\n\n")[0],
@@ -135,9 +161,10 @@ def parse_arguments():
     parser.add_argument("--request", choices=("client", "exact", "fragments"), default="exact",
                         help="the Connection Request that the guest gets: the client's own with "
                              "its cookie, a real host's 19 bytes (default), or those byte by byte")
-    parser.add_argument("--server", choices=("tcp", "unix", "own"), default="tcp",
+    parser.add_argument("--server", choices=("tcp", "unix", "own", "tls"), default="tcp",
                         help="how hvsessiond reaches xrdp (default: tcp); own: with the settings "
-                             "of hvsession-xrdp, beside the distribution's")
+                             "of hvsession-xrdp, beside the distribution's; tls: not xrdp, but "
+                             "FreeRDP's server, which accepts TLS only")
     parser.add_argument("--sessions", type=int, default=1, metavar="N",
                         help="log in N times, one after another (default: 1)")
     parser.add_argument("--log-off", action="store_true",
@@ -184,7 +211,7 @@ def main():
             run.step("run", "in a network, /run and /etc of its own" if enclosed
                      else "on the machine itself, on 127.0.0.1")
             try:
-                run_sessions(run, arguments)
+                (run_tls if arguments.server == "tls" else run_sessions)(run, arguments)
             except (chain.Failed, chain.x11.Error, OSError):
                 run.print_logs()
                 if arguments.screenshots:

@@ -453,6 +453,10 @@ test_exceptions(void)
     security_layer(&facts);
     facts.relay_speaks_tls = HVS_YES;
     assert_codes(&facts, "");
+    crypt_level(&facts); /* of no effect within TLS */
+    assert_codes(&facts, "");
+    SET(facts.xrdp_security_layer, "negotiate");
+    assert_codes(&facts, "HVS-307");
 
     make_linux(&facts); /* xrdp has another X server to start */
     no_xorgxrdp(&facts);

@@ -232,6 +232,8 @@ SPOIL(connected_unix_server, set_servers(fixture, "unix:/run/connected"))
 SPOIL(second_server, set_servers(fixture, "unix:/run/none tcp:localhost:3389"))
 SPOIL(connected_is_no_listener, set_servers(fixture, "tcp:127.0.0.1:3390"))
 SPOIL(tls, SET_INI("port=3389\nsecurity_layer=TLS\ncrypt_level=none\n"))
+SPOIL(tls_not_spoken, tls(fixture);
+      fixture->settings.server_security = HVS_SECURITY_SETTING_RDP)
 SPOIL(crypt_level, SET_INI("port=3389\nsecurity_layer=negotiate\ncrypt_level=high\n"))
 SPOIL(crypt_passthrough, crypt_level(fixture);
       fixture->settings.negotiation_reply = HVS_REPLY_SETTING_PASSTHROUGH)
@@ -342,7 +344,8 @@ static const struct spoilt_case cases[] = {
     { "server/connected-unix", connected_unix_server, "HVS-301" },
     { "server/second", second_server, "" },
     { "server/connected-is-no-listener", connected_is_no_listener, "HVS-301" },
-    { "xrdp/tls", tls, "HVS-306" },
+    { "xrdp/tls", tls, "" },
+    { "xrdp/tls-not-spoken", tls_not_spoken, "HVS-306" },
     { "xrdp/crypt-level", crypt_level, "HVS-307" },
     { "xrdp/crypt-level-passthrough", crypt_passthrough, "" },
     { "xrdp/crypt-level-of-another", crypt_of_another, "" },

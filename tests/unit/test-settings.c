@@ -138,7 +138,7 @@ test_table(void)
     struct hvs_settings settings;
 
     hvs_settings_init(&settings);
-    g_assert_cmpuint(count, ==, 7);
+    g_assert_cmpuint(count, ==, 8);
     for (size_t i = 0; i < count; i++) {
         g_autofree char *printed = print(&settings, table[i].key);
 
@@ -152,6 +152,23 @@ test_table(void)
         g_assert_true(g_str_has_suffix(table[i].help, "."));
         g_assert_true((table[i].type == HVS_SETTING_CHOICE) == (table[i].choices != NULL));
     }
+}
+
+static void
+test_table_security(void)
+{
+    static const struct accepted accepted[] = { { "auto", "auto" }, { "RDP", "rdp" },
+                                                { " tls\t", "tls" } };
+    struct hvs_settings settings;
+
+    ACCEPT("ServerSecurity", accepted);
+    hvs_settings_init(&settings);
+    g_assert_cmpuint(settings.server_security, ==, HVS_SECURITY_SETTING_AUTO);
+    hvs_settings_set(&settings, HVS_ON_LINUX, "ServerSecurity", "tls", NULL);
+    g_assert_cmpuint(settings.server_security, ==, HVS_SECURITY_SETTING_TLS);
+    hvs_settings_set(&settings, HVS_ON_LINUX, "ServerSecurity", "rdp", NULL);
+    g_assert_cmpuint(settings.server_security, ==, HVS_SECURITY_SETTING_RDP);
+    g_assert_null(hvs_settings_find("ServerSecurity", HVS_ON_WINDOWS));
 }
 
 /* Choices are stored as values of the enumerations. */
@@ -573,6 +590,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/settings/defaults", test_defaults);
     g_test_add_func("/settings/table", test_table);
+    g_test_add_func("/settings/table/security", test_table_security);
     g_test_add_func("/settings/table/hvsocket", test_table_hvsocket);
     g_test_add_func("/settings/table/levels", test_table_levels);
     g_test_add_func("/settings/key/case", test_key_case);
