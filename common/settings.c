@@ -30,6 +30,13 @@ static const char *const switch_choices[] = {
     NULL,
 };
 
+static const char *const publish_choices[] = {
+    [HVS_PUBLISH_AUTO] = "auto",
+    [HVS_PUBLISH_YES] = "yes",
+    [HVS_PUBLISH_NO] = "no",
+    NULL,
+};
+
 static const char *const level_choices[] = {
     [HVS_LOG_ERROR] = "error", [HVS_LOG_WARNING] = "warning", [HVS_LOG_NOTICE] = "notice",
     [HVS_LOG_INFO] = "info",   [HVS_LOG_DEBUG] = "debug",     NULL,
@@ -120,6 +127,16 @@ static const struct hvs_setting table[] = {
                 "tests.",
         .platforms = HVS_ON_LINUX,
         .offset = offsetof(struct hvs_settings, hvsocket_loopback),
+    },
+    {
+        .key = "PublishState",
+        .type = HVS_SETTING_CHOICE,
+        .default_value = "auto",
+        .choices = publish_choices,
+        .help = "Whether the host is told the state through Hyper-V's data exchange: yes, no, or "
+                "auto, where hv_kvp_daemon runs.",
+        .platforms = HVS_ON_LINUX,
+        .offset = offsetof(struct hvs_settings, publish_state),
     },
     {
         .key = "LogLevel",

@@ -63,6 +63,8 @@ enum hvs_hvsocket_setting { HVS_HVSOCKET_SETTING_AUTO, HVS_HVSOCKET_SETTING_YES,
 
 enum hvs_switch { HVS_SWITCH_NO, HVS_SWITCH_YES };
 
+enum hvs_publish_setting { HVS_PUBLISH_AUTO, HVS_PUBLISH_YES, HVS_PUBLISH_NO };
+
 /* All settings, parsed. */
 struct hvs_settings {
     struct hvs_server_address servers[HVS_SERVERS_MAX]; /* tried in order */
@@ -72,6 +74,7 @@ struct hvs_settings {
     unsigned                  negotiation_reply;        /* enum hvs_negotiation_reply_setting */
     unsigned                  hvsocket;                 /* enum hvs_hvsocket_setting */
     unsigned                  hvsocket_loopback;        /* enum hvs_switch */
+    unsigned                  publish_state;            /* enum hvs_publish_setting */
     unsigned                  log_level;                /* enum hvs_log_level */
 };
 

@@ -4,6 +4,7 @@
 #include "control.h"
 #include "dbus.h"
 #include "hvsocket.h"
+#include "kvp-publish.h"
 #include "log.h"
 #include "notify.h"
 #include "offers.h"
@@ -47,6 +48,7 @@ struct hvs_daemon {
     hvs_offers               *offers;
     hvs_control_channel      *control;
     hvs_hvsocket             *hvsocket;
+    hvs_kvp_publisher        *kvp;
     bool                      hvsocket_used;
     hvs_dbus                 *dbus;
     enum hvs_channel_state    channels[HVS_CHANNELS]; /* as they were last seen */
@@ -133,7 +135,7 @@ fill_status(struct hvs_status *status, gpointer user_data)
     }
 }
 
-/* The service manager shows it in one line, the bus in full. */
+/* The service manager shows it in one line, the bus in full; the host gets a word. */
 static void
 tell_status(hvs_daemon *daemon)
 {
@@ -149,6 +151,8 @@ tell_status(hvs_daemon *daemon)
     hvs_text_init(&text, line, sizeof(line));
     hvs_status_print_line(status, &text);
     hvs_notify_format("STATUS=%s", line);
+    if (daemon->kvp != NULL)
+        hvs_kvp_publisher_update(daemon->kvp, status);
 }
 
 static gboolean
@@ -422,6 +426,7 @@ rescan(gpointer user_data)
 
     hvs_offers_rescan(daemon->offers);
     hvs_hvsocket_configure(daemon->hvsocket, &daemon->settings);
+    hvs_kvp_publisher_configure(daemon->kvp, daemon->settings.publish_state);
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         open_slot(&daemon->slots[i]);
     tell_status(daemon);
@@ -613,6 +618,8 @@ hvs_daemon_new(const struct hvs_daemon_options *options, GError **error)
     daemon->control = hvs_control_channel_new(daemon->offers, on_control_changed, daemon);
     daemon->hvsocket = hvs_hvsocket_new(&options->machine->roots, on_connected, daemon);
     hvs_hvsocket_configure(daemon->hvsocket, &daemon->settings);
+    daemon->kvp = hvs_kvp_publisher_new(&options->machine->roots);
+    hvs_kvp_publisher_configure(daemon->kvp, daemon->settings.publish_state);
     daemon->dbus = hvs_dbus_new(&dbus_service, options->machine, daemon);
     return g_steal_pointer(&daemon);
 }
@@ -641,6 +648,7 @@ hvs_daemon_free(hvs_daemon *daemon)
         g_clear_pointer(&daemon->slots[i].relay, hvs_relay_free);
     }
     g_clear_pointer(&daemon->hvsocket, hvs_hvsocket_free);
+    g_clear_pointer(&daemon->kvp, hvs_kvp_publisher_free);
     g_clear_pointer(&daemon->control, hvs_control_channel_free);
     g_clear_pointer(&daemon->offers, hvs_offers_free);
     g_clear_pointer(&daemon->loop, g_main_loop_unref);

@@ -545,7 +545,7 @@ own_drop_in(const struct test *t)
 static void
 test_config(void)
 {
-    g_autofree char *drop_in = NULL, *text = NULL;
+    g_autofree char *drop_in = NULL;
     struct stat status;
     struct test t;
 
@@ -763,6 +763,65 @@ test_bundle_service_down(void)
     end_test(&t);
 }
 
+/* ---- what the host is told ---- */
+
+#define POOL "var/lib/hyperv/.kvp_pool_1"
+
+static gboolean
+pool_has(struct test *t, const char *state)
+{
+    g_autofree char *path = guest_path(&t->guest, POOL);
+    g_autofree char *pool = NULL, *found = NULL;
+    gsize length;
+
+    g_assert_true(g_file_get_contents(path, &pool, &length, NULL));
+    found = hvs_kvp_find(pool, length, "HvSessionState");
+    return g_strcmp0(found, state) == 0;
+}
+
+static void
+wait_pool(struct test *t, const char *state)
+{
+    gint64 deadline = g_get_monotonic_time() + WAIT * G_TIME_SPAN_MILLISECOND;
+
+    while (!pool_has(t, state)) {
+        if (g_get_monotonic_time() > deadline)
+            g_error("the host was not told the state %s", state);
+        wait_daemon_idle(&t->f);
+    }
+}
+
+static void
+test_published(void)
+{
+    struct session session;
+    struct stat status;
+    struct test t;
+    g_autofree char *path = NULL;
+
+    begin_test(&t, NULL);
+    path = guest_path(&t.guest, POOL);
+    guest_write(&t.guest, POOL, "");
+    expect_status(&t, 0, "config", "set", "PublishState", "yes");
+    wait_pool(&t, "ready");
+    start_session(&session, &t.f, 1);
+    wait_pool(&t, "active");
+    hvhost_rescind(t.f.host, 1);
+    end_session(&session, "host-rescinded");
+    wait_pool(&t, "ready");
+    expect_status(&t, 0, "config", "set", "PublishState", "no");
+    wait_pool(&t, NULL);
+    expect_status(&t, 0, "config", "unset", "PublishState", NULL);
+    wait_pool(&t, "ready");
+    g_assert_cmpint(stat(path, &status), ==, 0);
+    g_assert_cmpint(status.st_size, ==, 3 * HVS_KVP_RECORD_SIZE);
+    signal_daemon(&t.f, SIGTERM);
+    g_assert_cmpint(wait_daemon(&t.f), ==, 0);
+    g_assert_cmpint(stat(path, &status), ==, 0);
+    g_assert_cmpint(status.st_size, ==, 0);
+    end_test(&t);
+}
+
 /* ---- completion ---- */
 
 /* The words that bash offers behind that line, in their order. */
@@ -800,8 +859,8 @@ test_completion(void)
         { "hvsession sessions ", "" },
         { "hvsession config ", "list get set unset" },
         { "hvsession config --json l", "list" },
-        { "hvsession config get Server", "Server ServerTimeout" },
-        { "hvsession config unset Log", "LogLevel" },
+        { "hvsession config get ServerT", "ServerTimeout" },
+        { "hvsession config unset P", "PublishState" },
         { "hvsession config list ", "" },
         { "hvsession config set Server ", "" },
         { "hvsession help mon", "monitor" },
@@ -850,6 +909,7 @@ main(int argc, char **argv)
     g_test_add_func("/verbs/config/service-down", test_config_service_down);
     g_test_add_func("/verbs/bundle", test_bundle);
     g_test_add_func("/verbs/bundle/service-down", test_bundle_service_down);
+    g_test_add_func("/verbs/published", test_published);
     g_test_add_func("/verbs/completion", test_completion);
     return g_test_run();
 }

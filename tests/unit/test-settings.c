@@ -138,7 +138,7 @@ test_table(void)
     struct hvs_settings settings;
 
     hvs_settings_init(&settings);
-    g_assert_cmpuint(count, ==, 8);
+    g_assert_cmpuint(count, ==, 9);
     for (size_t i = 0; i < count; i++) {
         g_autofree char *printed = print(&settings, table[i].key);
 
@@ -189,6 +189,23 @@ test_table_hvsocket(void)
     hvs_settings_set(&settings, HVS_ON_LINUX, "HvSocketLoopback", "yes", NULL);
     g_assert_cmpuint(settings.hvsocket, ==, HVS_HVSOCKET_SETTING_NO);
     g_assert_cmpuint(settings.hvsocket_loopback, ==, HVS_SWITCH_YES);
+}
+
+static void
+test_table_publish(void)
+{
+    static const struct accepted values[] = { { "auto", "auto" }, { " Yes ", "yes" },
+                                              { "NO", "no" } };
+    struct hvs_settings settings;
+
+    ACCEPT("PublishState", values);
+    hvs_settings_init(&settings);
+    g_assert_cmpuint(settings.publish_state, ==, HVS_PUBLISH_AUTO);
+    hvs_settings_set(&settings, HVS_ON_LINUX, "PublishState", "yes", NULL);
+    g_assert_cmpuint(settings.publish_state, ==, HVS_PUBLISH_YES);
+    hvs_settings_set(&settings, HVS_ON_LINUX, "PublishState", "no", NULL);
+    g_assert_cmpuint(settings.publish_state, ==, HVS_PUBLISH_NO);
+    g_assert_null(hvs_settings_find("PublishState", HVS_ON_WINDOWS));
 }
 
 static void
@@ -592,6 +609,7 @@ main(int argc, char **argv)
     g_test_add_func("/settings/table", test_table);
     g_test_add_func("/settings/table/security", test_table_security);
     g_test_add_func("/settings/table/hvsocket", test_table_hvsocket);
+    g_test_add_func("/settings/table/publish", test_table_publish);
     g_test_add_func("/settings/table/levels", test_table_levels);
     g_test_add_func("/settings/key/case", test_key_case);
     g_test_add_func("/settings/key/unknown", test_key_unknown);
