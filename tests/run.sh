@@ -63,7 +63,7 @@ build() { # PRESET
 if [ "$install" = yes ]; then
     step "packages"
     lists=(tests/packages-build.txt tests/packages-test.txt tests/gui/packages.txt
-           tests/wine/packages.txt)
+           tests/wine/packages.txt tests/packaging/packages.txt)
     [ "$vm" = no ] || lists+=(tests/vm/packages.txt)
     tests/lib/install-packages.sh "${lists[@]}"
 fi
