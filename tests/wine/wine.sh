@@ -4,10 +4,14 @@
 #   tests/wine/wine.sh x86|x64 PROGRAM [ARGUMENT...]
 #   tests/wine/wine.sh x86|x64 --prepare     only makes what is needed
 #   tests/wine/wine.sh --can x86|x64         exit status 0: it could run such programs
+#   tests/wine/wine.sh x86|win32|x64 --enter COMMAND [ARGUMENT...]
+#                                            runs a command of this system, which finds wine and
+#                                            WINEPREFIX, and may start any number of programs
 #
-# x64 runs in this system's Wine. So does x86, if that Wine has its 32-bit part (package wine32);
-# else it runs in a small Debian root of its own that has, since i386 packages often cannot be
-# installed beside newer amd64 ones. That root takes root rights, and some minutes once.
+# x86 is a 64-bit Windows that runs 32-bit programs, too; win32 is a 32-bit one. x64 runs in this
+# system's Wine. So do the others, if that Wine has its 32-bit part (package wine32); else they run
+# in a small Debian root of their own that has, since i386 packages often cannot be installed beside
+# newer amd64 ones. That root takes root rights, and some minutes once.
 # Prefixes and root are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession/wine. Two runs of one bitness
 # wait for each other.
 set -euo pipefail
@@ -29,7 +33,9 @@ can_run() { # BITNESS
     command -v wine > /dev/null || return 1
     case $1 in
     x64) return 0 ;;
-    x86) has_wine32 || { [ "$(id -u)" -eq 0 ] && command -v mmdebstrap unshare > /dev/null; } ;;
+    x86 | win32)
+        has_wine32 || { [ "$(id -u)" -eq 0 ] && command -v mmdebstrap unshare > /dev/null; }
+        ;;
     *) return 1 ;;
     esac
 }
@@ -42,8 +48,9 @@ archive() {
 }
 
 make_root() {
-    [ ! -e "$root/.complete" ] || return 0
     local uri
+    flock 7 # two of the prefixes are of this root
+    [ ! -e "$root/.complete" ] || return 0
     uri=$(archive)
     [ -n "$uri" ] || uri=default
     rm -rf "$root"
@@ -86,15 +93,16 @@ shift 2
 can_run "$bitness" || fail "cannot run $bitness programs; see $0"
 tree=$(cd "$(dirname "$0")/../.." && pwd)
 run=plain
-if [ "$bitness" = x86 ] && ! has_wine32; then
+if [ "$bitness" != x64 ] && ! has_wine32; then
     run=in_root
 fi
 
 mkdir -p "$cache"
 exec 8> "$cache/$bitness.lock"
 flock 8
-[ "$run" = plain ] || make_root
+[ "$run" = plain ] || make_root 7> "$cache/root.lock"
 export WINEPREFIX=$cache/prefix-$bitness WINEDEBUG=${WINEDEBUG:--all}
+[ "$bitness" != win32 ] || export WINEARCH=win32
 # No menus, no browser, no .NET: nothing asks and nothing is downloaded.
 export WINEDLLOVERRIDES="winemenubuilder.exe,mscoree,mshtml="
 if [ ! -e "$WINEPREFIX/.complete" ]; then
@@ -118,6 +126,8 @@ trap end_all EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 status=0
-("$run" wine "$program" "$@") <&0 &
+command=(wine "$program" "$@")
+[ "$program" != --enter ] || command=("$@")
+("$run" "${command[@]}") <&0 &
 wait $! || status=$?
 exit "$status"
