@@ -464,7 +464,8 @@ class Xrdp:
         command = ["xrdp", "-n", "-c", self.ini]
         if apart:
             command = ["unshare", "--mount", "sh", "-c",
-                       'mount -t tmpfs -o ro,mode=755 tmpfs /var && exec "$@"', "sh", *command]
+                       'mount -t tmpfs -o ro,mode=755 tmpfs /var && exec "$@"', "sh",
+                       "setpriv", "--bounding-set=-all,+dac_override", "--no-new-privs", *command]
         self.xrdp = self._start("xrdp", command, re.escape(self.OWN_SOCKET))
 
     def _start(self, name, command, listening):
