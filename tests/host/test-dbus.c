@@ -754,6 +754,31 @@ test_diagnose(void)
     end_on_guest(&t, &guest);
 }
 
+/* The service listens there all the time: that the host comes that way is what counts. */
+static void
+test_hvsocket_is_used(void)
+{
+    struct session session;
+    struct guest guest;
+    struct test t;
+
+    begin_on_guest(&t, &guest);
+    guest_remove(&guest, GUEST_CONTROL);
+    guest_remove(&guest, GUEST_DATA);
+    call_manager(&t, "Diagnose", NULL);
+    wait_told(&t, HVS_DBUS_PATH, "Verdict", "'not-offered'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "HvSocket", "'listening'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "HvSocketUsed", "false");
+
+    begin_socket_session(&session, &t.f);
+    wait_found(&t, "hvsocket-only");
+    wait_told(&t, HVS_DBUS_PATH, "Verdict", "'fine'");
+    expect_property(&t, HVS_DBUS_PATH, MANAGER, "HvSocketUsed", "true");
+    g_assert_cmpint(shutdown(session.socket, SHUT_RDWR), ==, 0);
+    end_session(&session, "host-rescinded");
+    end_on_guest(&t, &guest);
+}
+
 /* Only the service knows how the server answered; it looks again without being asked. */
 static void
 test_refused_session(void)
@@ -1258,6 +1283,7 @@ main(int argc, char **argv)
     g_test_add_func("/dbus/channels", test_channels);
     g_test_add_func("/dbus/diagnosis/fine", test_fine_guest);
     g_test_add_func("/dbus/diagnosis/on-request", test_diagnose);
+    g_test_add_func("/dbus/diagnosis/hvsocket-is-used", test_hvsocket_is_used);
     g_test_add_func("/dbus/diagnosis/refused-session", test_refused_session);
     g_test_add_func("/dbus/diagnosis/bad-configuration", test_bad_configuration);
     g_test_add_func("/dbus/diagnosis/slow", test_slow_diagnosis);

@@ -349,6 +349,32 @@ test_disconnect_refused(void)
 
 /* ---- doctor ---- */
 
+/* The machine is set to HvSocket: there are no channels then, and all is well. Who has come that way
+ * is known to the service only. */
+static void
+test_doctor_of_hvsocket(void)
+{
+    struct session session;
+    struct test t;
+
+    begin_test(&t, NULL);
+    show_listener(&t);
+    guest_remove(&t.guest, GUEST_CONTROL);
+    guest_remove(&t.guest, GUEST_DATA);
+    expect_status(&t, 4, "doctor", NULL, NULL, NULL);
+    expect(printed, "error HVS-202: ");
+    expect(printed, "hvsession listens there");
+    begin_socket_session(&session, &t.f);
+    negotiate(&session);
+    expect_status(&t, 0, "doctor", NULL, NULL, NULL);
+    expect(printed, "advice HVS-213: ");
+    check_session(&session);
+    shutdown(session.socket, SHUT_RDWR);
+    end_session(&session, "host-rescinded");
+    expect_status(&t, 0, "doctor", NULL, NULL, NULL);
+    end_test(&t);
+}
+
 /* How the server has refused the last session is known to the service only. */
 static void
 test_doctor(void)
@@ -901,6 +927,7 @@ main(int argc, char **argv)
     g_test_add_func("/verbs/sessions", test_sessions);
     g_test_add_func("/verbs/disconnect/refused", test_disconnect_refused);
     g_test_add_func("/verbs/doctor", test_doctor);
+    g_test_add_func("/verbs/doctor-of-hvsocket", test_doctor_of_hvsocket);
     g_test_add_func("/verbs/monitor", test_monitor);
     g_test_add_func("/verbs/monitor/json", test_monitor_json);
     g_test_add_func("/verbs/config", test_config);
