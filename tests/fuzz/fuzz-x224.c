@@ -5,7 +5,7 @@
  *
  * Shown, besides the absence of crashes: the same streams give the same output, the same facts and
  * the same end however they are cut; nothing that was not fed plays a part; the output is never
- * longer than the input and 8 bytes; the MCS walk stays inside a PDU of exactly that length.
+ * longer than the input and 8 bytes, and the request once more; the MCS walk stays inside a PDU of exactly that length.
  */
 #include "common/mcs.h"
 #include "common/x224.h"
@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define OPTION_MIRROR 0x01
 #define OPTION_AS_SSL 0x02
+#define OPTION_ASK    0x04 /* asks again, for TLS, where a relay may */
 #define HEADER_SIZE   4u
 /* As long as -max_len may make it; longer inputs are cut. */
 #define STREAM_MAX 65536u
@@ -33,8 +34,8 @@ require(bool condition)
 struct stream {
     const uint8_t *in;
     size_t length, used;
-    uint8_t out[STREAM_MAX + 8];
-    size_t produced;
+    uint8_t out[STREAM_MAX + 8 + 259];
+    size_t produced, repeated;
     enum hvs_negotiation_result last;
 };
 
@@ -43,6 +44,7 @@ struct run {
     struct stream stream[HVS_DIRECTIONS];
     size_t (*piece)(struct run *run);
     uint32_t random;
+    bool asks;
 };
 
 static size_t
@@ -69,7 +71,7 @@ piece_random(struct run *run)
 static void
 produce(struct stream *stream, const uint8_t *bytes, size_t length)
 {
-    require(stream->produced + length <= stream->used + 8);
+    require(stream->produced + length <= stream->used + stream->repeated + 8);
     memcpy(stream->out + stream->produced, bytes, length);
     stream->produced += length;
 }
@@ -91,6 +93,21 @@ take_output(struct run *run, enum hvs_direction from)
     }
 }
 
+/* The same request with another protocol; once, as it can be asked for. */
+static void
+ask_again(struct run *run)
+{
+    struct stream *client = &run->stream[HVS_FROM_CLIENT];
+    size_t first = client->produced;
+
+    client->repeated = first;
+    hvs_negotiation_ask_for_tls(&run->negotiation);
+    require(!hvs_negotiation_can_ask_for_tls(&run->negotiation));
+    take_output(run, HVS_FROM_CLIENT);
+    require(client->produced == 2 * first);
+    require(memcmp(client->out, client->out + first, first) != 0);
+}
+
 /* Feeds until a PDU has passed, the stream is used up, or it stops. Returns whether a PDU passed.
  */
 static bool
@@ -108,7 +125,11 @@ feed_pdu(struct run *run, enum hvs_direction from)
         stream->used += taken;
         switch (stream->last) {
         case HVS_NEGOTIATION_PDU:
-            take_output(run, from);
+            if (run->asks && hvs_negotiation_can_ask_for_tls(&run->negotiation)) {
+                ask_again(run);
+            } else {
+                take_output(run, from);
+            }
             return true;
         case HVS_NEGOTIATION_MORE:
             require(taken == piece);
@@ -149,7 +170,7 @@ play(struct run *run, const uint8_t *data, size_t size, uint8_t unfed,
 
         stream->in = i == HVS_FROM_CLIENT ? data : data + client;
         stream->length = i == HVS_FROM_CLIENT ? client : size - client;
-        stream->used = stream->produced = 0;
+        stream->used = stream->produced = stream->repeated = 0;
         memset(run->negotiation.stream[i].pdu, unfed, sizeof run->negotiation.stream[i].pdu);
     }
     while (progress) {
@@ -161,6 +182,7 @@ play(struct run *run, const uint8_t *data, size_t size, uint8_t unfed,
 static void
 begin(struct run *run, uint8_t options)
 {
+    run->asks = (options & OPTION_ASK) != 0;
     hvs_negotiation_init(&run->negotiation,
                          (options & OPTION_MIRROR) != 0 ? HVS_REPLY_MIRROR : HVS_REPLY_PASSTHROUGH,
                          (options & OPTION_AS_SSL) != 0 ? HVS_PROTOCOL_SSL : HVS_PROTOCOL_RDP);
