@@ -177,6 +177,9 @@ hvs_tls_handshake(hvs_tls *tls)
     error = errno;
     if (result == 1) {
         tls->handshake_done = true;
+        /* Some systems have all that they trust in one file, which is megabytes in memory. */
+        if (tls->verifies)
+            SSL_CTX_set_cert_store(tls->context, X509_STORE_new());
         g_snprintf(tls->description, sizeof(tls->description), "%s, %s",
                    SSL_get_version(tls->ssl), SSL_get_cipher_name(tls->ssl));
         return HVS_TLS_OK;

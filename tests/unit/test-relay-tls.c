@@ -57,7 +57,7 @@ add_extension(X509 *certificate, int kind, const char *value)
     X509_EXTENSION_free(extension);
 }
 
-/* For SERVER_NAME and 192.0.2.1, signed by itself, and written to certificate_file. */
+/* For SERVER_NAME and two addresses, signed by itself, and written to certificate_file. */
 static X509 *
 make_certificate(EVP_PKEY *key)
 {
@@ -74,7 +74,7 @@ make_certificate(EVP_PKEY *key)
     X509_set_issuer_name(certificate, name);
     X509_set_pubkey(certificate, key);
     add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
-    add_extension(certificate, NID_subject_alt_name, "DNS:" SERVER_NAME ",IP:192.0.2.1");
+    add_extension(certificate, NID_subject_alt_name, "DNS:" SERVER_NAME ",IP:192.0.2.1,IP:127.0.0.1");
     g_assert_cmpint(X509_sign(certificate, key, EVP_sha256()), >, 0);
     file = BIO_new_file(certificate_file, "w");
     g_assert_nonnull(file);
@@ -173,6 +173,18 @@ connect_with_tls(struct fixture *fixture)
     server_expects(fixture, tls_request, sizeof tls_request);
 }
 
+/* The server, asked for plain RDP, demands TLS: it is asked again on another connection. */
+static void
+be_asked_again(struct fixture *fixture)
+{
+    connect_both(fixture);
+    server_sends(fixture, ssl_required, sizeof ssl_required);
+    server_expects_end(fixture);
+    server_closes(fixture);
+    server_accepts(fixture);
+    server_expects(fixture, tls_request, sizeof tls_request);
+}
+
 /* The client is told of plain RDP, and the two MCS PDUs are exchanged. */
 static void
 become_active_in_tls(struct fixture *fixture, SSL *ssl)
@@ -229,12 +241,7 @@ test_server_demands_tls(struct fixture *fixture, gconstpointer data)
 
     (void)data;
     g_assert_cmpuint(fixture->settings.server_security, ==, HVS_SECURITY_SETTING_AUTO);
-    connect_both(fixture);
-    server_sends(fixture, ssl_required, sizeof ssl_required);
-    server_expects_end(fixture);
-    server_closes(fixture);
-    server_accepts(fixture);
-    server_expects(fixture, tls_request, sizeof tls_request);
+    be_asked_again(fixture);
     server_sends(fixture, tls_confirm, sizeof tls_confirm);
     ssl = server_shakes_hands(fixture);
     become_active_in_tls(fixture, ssl);
@@ -546,16 +553,10 @@ test_plain_by_setting(struct fixture *fixture, gconstpointer data)
 static void
 test_server_demands_nla(struct fixture *fixture, gconstpointer data)
 {
-    if (data == NULL) {
+    if (data == NULL)
         connect_both(fixture);
-    } else {
-        connect_both(fixture);
-        server_sends(fixture, ssl_required, sizeof ssl_required);
-        server_expects_end(fixture);
-        server_closes(fixture);
-        server_accepts(fixture);
-        server_expects(fixture, tls_request, sizeof tls_request);
-    }
+    else
+        be_asked_again(fixture);
     expect_refusal(fixture, failure, sizeof failure, 5);
 }
 
@@ -564,12 +565,7 @@ static void
 test_server_demands_tls_twice(struct fixture *fixture, gconstpointer data)
 {
     (void)data;
-    connect_both(fixture);
-    server_sends(fixture, ssl_required, sizeof ssl_required);
-    server_expects_end(fixture);
-    server_closes(fixture);
-    server_accepts(fixture);
-    server_expects(fixture, tls_request, sizeof tls_request);
+    be_asked_again(fixture);
     expect_refusal(fixture, ssl_required, sizeof ssl_required, 1);
 }
 
@@ -671,6 +667,23 @@ test_local(void)
     close(fd);
 }
 
+static void
+test_trusted(struct fixture *fixture, gconstpointer data)
+{
+    SSL *ssl;
+
+    (void)data;
+    remote = true;
+    g_setenv("SSL_CERT_FILE", certificate_file, TRUE);
+    ssl = start_session(fixture);
+    host_sends(fixture, "key", 3);
+    tls_expects(ssl, "key", 3);
+    rescind_and_await_end(fixture);
+    SSL_free(ssl);
+    remote = false;
+    g_unsetenv("SSL_CERT_FILE");
+}
+
 /* The session's end says what is wrong, its sentence what to do. */
 static void
 test_untrusted(struct fixture *fixture, gconstpointer data)
@@ -717,6 +730,7 @@ main(int argc, char **argv)
         { "handshake/plain-instead", test_server_chooses_plain, 0, false },
         { "handshake/silent", test_server_silent_in_handshake, 0, true },
         { "handshake/stop", test_stop_in_handshake, 0, false },
+        { "handshake/trusted", test_trusted, 0, false },
         { "handshake/untrusted", test_untrusted, 0, false },
         { "refused/plain-by-setting", test_plain_by_setting, 0, false },
         { "refused/nla", test_server_demands_nla, 0, false },
