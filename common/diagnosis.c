@@ -595,6 +595,7 @@ static const struct {
     FACT(ANSWER, server_listening),
     FACT(NUMBER, failure_code),
     FACT(ANSWER, server_encrypts),
+    FACT(ANSWER, server_untrusted),
     FACT(ANSWER, relay_speaks_tls),
     FACT(ANSWER, reply_mirrored),
     FACT(ANSWER, xrdp_installed),

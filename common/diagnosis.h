@@ -119,6 +119,7 @@ struct hvs_facts {
     enum hvs_answer server_listening;
     uint32_t        failure_code;     /* RDP_NEG_FAILURE of the last session, 0: none */
     enum hvs_answer server_encrypts;  /* the last session ended by that */
+    enum hvs_answer server_untrusted; /* so did it by the server's certificate */
     enum hvs_answer relay_speaks_tls; /* to servers that insist on it: ServerSecurity */
     enum hvs_answer reply_mirrored;   /* NegotiationReply: then the server must not encrypt */
     enum hvs_answer xrdp_installed;

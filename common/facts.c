@@ -39,4 +39,5 @@ hvs_facts_add_status(struct hvs_facts *facts, const struct hvs_status *status)
         return;
     facts->failure_code = last->negotiation.failure_code;
     facts->server_encrypts = last->reason == HVS_END_SERVER_ENCRYPTS ? HVS_YES : HVS_NO;
+    facts->server_untrusted = last->reason == HVS_END_SERVER_UNTRUSTED ? HVS_YES : HVS_NO;
 }

@@ -46,6 +46,7 @@ enum place {
     SERVER_NLA_ONLY,
     SERVER_REFUSES,
     SECURITY_LAYER,
+    SERVER_UNTRUSTED,
     SERVER_ENCRYPTS,
     XORGXRDP_MISSING,
     XORGXRDP_MISMATCH,
@@ -165,6 +166,7 @@ WHEN(server_has_no_tls, on_linux(f) && (f->failure_code == 2 || f->failure_code 
 WHEN(server_nla_only, f->failure_code == HYBRID_REQUIRED_BY_SERVER)
 WHEN(server_refuses,
      f->failure_code != 0 && f->failure_code != SSL_REQUIRED_BY_SERVER && !server_nla_only(f))
+WHEN(server_untrusted, f->server_untrusted == HVS_YES)
 WHEN(xrdp_wants_tls, xrdp_ini_used(f) && is(f->xrdp_security_layer, "tls"))
 WHEN(security_layer_tls, xrdp_wants_tls(f) && f->relay_speaks_tls != HVS_YES)
 /* Within TLS it is of no effect. */
@@ -585,6 +587,33 @@ hvs_findings_table(size_t *count)
             "The host has dealt with encryption already, and what hvsession passes on is plain "
             "RDP.",
             { SPEAK_TLS, OWN_XRDP, XRDP_BY_HAND },
+        },
+        [SERVER_UNTRUSTED] = {
+            "HVS-312", "server-untrusted", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,
+            server_untrusted, NO_GUEST | BIT(SERVER_MISSING),
+            "The RDP server {server} has a certificate that this system does not trust.",
+            "TLS with a server on another machine takes a certificate that is trusted and made out "
+            "to the name that Server has. The log says what is wrong with this one.",
+            { GUEST(.note = "Have its issuer's certificate, or its own, trusted here:",
+                    .command = "sudo cp server.crt /usr/local/share/ca-certificates/\n"
+                               "sudo update-ca-certificates",
+                    .when = with_apt),
+              GUEST(.note = "Have its issuer's certificate, or its own, trusted here:",
+                    .command = "sudo cp server.crt /usr/local/share/ca-certificates/\n"
+                               "sudo update-ca-certificates",
+                    .when = with_apk),
+              GUEST(.note = "Have its issuer's certificate, or its own, trusted here:",
+                    .command = "sudo cp server.crt /etc/pki/ca-trust/source/anchors/\n"
+                               "sudo update-ca-trust",
+                    .when = with_dnf),
+              GUEST(.note = "Have its issuer's certificate, or its own, trusted here:",
+                    .command = "sudo cp server.crt /etc/pki/trust/anchors/\n"
+                               "sudo update-ca-certificates",
+                    .when = with_zypper),
+              GUEST(.note = "Have its issuer's certificate, or its own, trusted here:",
+                    .command = "sudo trust anchor --store server.crt", .when = with_pacman),
+              GUEST(.note = "Or use an RDP server of this machine, which needs no certificate:",
+                    .command = "sudo hvsession setup", .when = on_linux) },
         },
         [SERVER_ENCRYPTS] = {
             "HVS-307", "server-encrypts", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,

@@ -192,6 +192,15 @@ get_server_encrypts(const struct hvs_dbus_view *view)
     return g_variant_new_boolean(facts.server_encrypts == HVS_YES);
 }
 
+static GVariant *
+get_server_untrusted(const struct hvs_dbus_view *view)
+{
+    struct hvs_facts facts;
+
+    facts_of_status(view, &facts);
+    return g_variant_new_boolean(facts.server_untrusted == HVS_YES);
+}
+
 /* ---- Manager: the diagnosis ---- */
 
 static GVariant *
@@ -314,6 +323,7 @@ static const struct hvs_dbus_property manager_properties[] = {
     { "ControlProblem", get_control_problem },
     { "FailureCode", get_failure_code },
     { "ServerEncrypts", get_server_encrypts },
+    { "ServerUntrusted", get_server_untrusted },
     { "ServerState", get_server_state },
     { "VirtualMachine", get_virtual_machine },
     { "HostName", get_host_name },

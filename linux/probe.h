@@ -39,7 +39,7 @@ struct hvs_probe_options {
 };
 
 /* Fills facts. What only the service knows (control_problem, failure_code, server_encrypts,
- * HvSocket served by itself) is left unknown for the caller to add. */
+ * server_untrusted, HvSocket served by itself) is left unknown for the caller to add. */
 void hvs_probe(const struct hvs_probe_options *options, struct hvs_facts *facts);
 
 #endif

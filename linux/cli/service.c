@@ -154,6 +154,8 @@ fill_status(struct hvs_status *status, GVariant *manager)
     g_variant_lookup(manager, "FailureCode", "u", &last->negotiation.failure_code);
     if (lookup_boolean(manager, "ServerEncrypts"))
         last->reason = HVS_END_SERVER_ENCRYPTS;
+    if (lookup_boolean(manager, "ServerUntrusted"))
+        last->reason = HVS_END_SERVER_UNTRUSTED;
 }
 
 void

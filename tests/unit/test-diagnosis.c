@@ -38,7 +38,7 @@ make_linux(struct hvs_facts *facts)
     facts->hvsocket_listening = HVS_NO;
     SET(facts->server, "tcp:127.0.0.1:3389");
     facts->server_listening = HVS_YES;
-    facts->server_encrypts = facts->relay_speaks_tls = HVS_NO;
+    facts->server_encrypts = facts->server_untrusted = facts->relay_speaks_tls = HVS_NO;
     facts->reply_mirrored = facts->xrdp_installed = facts->xrdp_is_server = HVS_YES;
     facts->xrdp_ini_used = HVS_YES;
     SET(facts->xrdp_port, "3389");
@@ -136,6 +136,8 @@ SPOIL(no_tls, f->failure_code = 2; f->xrdp_is_server = f->xrdp_ini_used = HVS_NO
 SPOIL(odd_failure, f->failure_code = 77)
 SPOIL(security_layer, SET(f->xrdp_security_layer, "tls"); f->failure_code = 1)
 SPOIL(crypt_level, SET(f->xrdp_crypt_level, "high"))
+SPOIL(untrusted, f->server_untrusted = HVS_YES; SET(f->server, "tcp:rdp.example:3389");
+      f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(encrypts, f->server_encrypts = HVS_YES; f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(hvsocket_taken, f->xrdp_vsock = f->hvsocket_listening = HVS_YES;
       SET(f->xrdp_port, "3389 vsock://-1:3389"))
@@ -204,6 +206,7 @@ static const struct finding_case cases[] = {
     { "HVS-305", "odd-failure", make_linux, odd_failure },
     { "HVS-306", "security-layer", make_linux, security_layer },
     { "HVS-307", "crypt-level", make_linux, crypt_level },
+    { "HVS-312", "untrusted", make_linux, untrusted },
     { "HVS-307", "encrypts", make_linux, encrypts },
     { "HVS-308", "no-xorgxrdp", make_linux, no_xorgxrdp },
     { "HVS-309", "abi", make_linux, abi },
@@ -948,7 +951,13 @@ test_status_facts(void)
     status.ended[0] = (struct hvs_session){ .id = 7, .negotiation.failure_code = 5 };
     hvs_facts_add_status(&facts, &status);
     g_assert_cmpint(facts.server_encrypts, ==, HVS_NO);
+    g_assert_cmpint(facts.server_untrusted, ==, HVS_NO);
     g_assert_cmpuint(facts.failure_code, ==, 5);
+
+    status.ended[0] = (struct hvs_session){ .id = 7, .reason = HVS_END_SERVER_UNTRUSTED };
+    hvs_facts_add_status(&facts, &status);
+    g_assert_cmpint(facts.server_untrusted, ==, HVS_YES);
+    g_assert_cmpuint(facts.failure_code, ==, 0);
 
     status.session_count = 2;
     status.sessions[0].id = 5;
