@@ -1,4 +1,12 @@
-/* hvsession config: the settings, each checked before it is written. */
+/* hvsession config: the settings, each checked before it is written.
+ *
+ * config list --json prints { "schema": 1, "settings": [ SETTING ] }; keys are never renamed or left
+ * out, and new ones may come:
+ *
+ *     SETTING = { "key", "value", "default": string,
+ *                 "origin": string?,    "PATH:LINE" of the file that sets it; null: it has its default
+ *                 "help": string }
+ */
 #include "service.h"
 
 #include "../config.h"

@@ -6,8 +6,9 @@
 
 /* For an answer of the service, in milliseconds; a person who is asked for a password takes longer.
  */
-#define PATIENCE        5000
-#define PATIENCE_TO_ACT (5 * 60 * 1000)
+#define PATIENCE         5000
+#define PATIENCE_TO_LOOK 2000
+#define PATIENCE_TO_ACT  (5 * 60 * 1000)
 
 static gboolean
 has_owner(GDBusConnection *bus)
@@ -86,6 +87,13 @@ GVariant *
 hvs_cli_call(GDBusConnection *bus, const char *method, GVariant *parameters, GError **error)
 {
     return call(bus, HVS_CLI_MANAGER, method, parameters, "()", PATIENCE_TO_ACT, error);
+}
+
+void
+hvs_cli_look_again(GDBusConnection *bus)
+{
+    g_autoptr(GVariant) reply =
+        call(bus, HVS_CLI_MANAGER, "Diagnose", NULL, "()", PATIENCE_TO_LOOK, NULL);
 }
 
 GVariant *

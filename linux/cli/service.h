@@ -23,6 +23,8 @@ GDBusConnection *hvs_cli_meet_service(const char *root, int *status);
  */
 GVariant *hvs_cli_call(GDBusConnection *bus, const char *method, GVariant *parameters,
                        GError **error);
+/* Has the service look at the machine, if it can do so soon. */
+void hvs_cli_look_again(GDBusConnection *bus);
 /* All properties of the Manager, a{sv}, as they are now; likewise. */
 GVariant *hvs_cli_get_manager(GDBusConnection *bus, GError **error);
 /* The string of that name among properties; "" if there is none. Borrowed from them. */

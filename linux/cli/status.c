@@ -52,15 +52,14 @@ show(const char *root, gboolean json)
 {
     int status = HVS_CLI_FAILED;
     g_autoptr(GDBusConnection) bus = hvs_cli_meet_service(root, &status);
-    g_autoptr(GVariant) looked = NULL, manager = NULL;
+    g_autoptr(GVariant) manager = NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *screen = NULL, *finding = NULL, *whole = NULL;
 
     if (bus == NULL)
         return status;
-    /* Somebody else's change, as of the RDP server, is told to nobody. A service that is too busy
-     * says what it found last. */
-    looked = hvs_cli_call(bus, "Diagnose", NULL, NULL);
+    /* That somebody has stopped the RDP server, say, is told to nobody. */
+    hvs_cli_look_again(bus);
     screen = hvs_cli_describe(bus, json ? "status-json" : "status-text", &error);
     if (screen != NULL)
         manager = hvs_cli_get_manager(bus, &error);

@@ -627,6 +627,33 @@ end_session(struct session *session, const char *reason)
     session->server = -1;
 }
 
+guint
+server_port(const struct fixture *f)
+{
+    return (guint)g_ascii_strtoull(strrchr(f->server, ':') + 1, NULL, 10);
+}
+
+void
+refuse_session(struct fixture *f, unsigned number, uint8_t failure_code)
+{
+    /* RDP_NEG_REQ and RDP_NEG_FAILURE, [MS-RDPBCGR] 2.2.1.1.1 and 2.2.1.2.2 */
+    static const uint8_t request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0,
+                                         0, 1, 0, 8,  0,  0x0b, 0, 0, 0 };
+    const uint8_t failure[19] = { 3, 0, 0, 19, 14, 0xd0,         0, 0, 0x12, 0x34,
+                                  0, 3, 0, 8,  0,  failure_code, 0, 0, 0 };
+    uint8_t bytes[sizeof failure];
+    struct session session;
+
+    begin_session(&session, f, number);
+    host_write(&session, request, sizeof request);
+    session.server = accept_server(f->listener);
+    receive_all(session.server, bytes, sizeof request);
+    send_all(session.server, failure, sizeof failure);
+    host_read(&session, bytes, sizeof failure);
+    shutdown(session.server, SHUT_RDWR);
+    end_session(&session, "server-refused");
+}
+
 void
 expect_working(struct fixture *f, unsigned number)
 {

@@ -96,6 +96,8 @@ bool log_has(struct fixture *f, size_t position, const char *expression);
  * taken, connections are refused until listen(). */
 int serve_tcp(const char *host, bool listening, char **address);
 int serve_unix(struct fixture *f, const char *name, char **address);
+/* The port of the fixture's own server. */
+guint server_port(const struct fixture *f);
 int accept_server(int listener);
 /* Receives exactly length bytes. */
 void receive_all(int fd, void *bytes, size_t length);
@@ -134,6 +136,8 @@ void answer_request(struct session *session);
 void check_session(struct session *session);
 /* The daemon has closed the channel and logged that reason; everything of the session is freed. */
 void end_session(struct session *session, const char *reason);
+/* A session that the server refuses, with that RDP_NEG_FAILURE, to its end. */
+void refuse_session(struct fixture *f, unsigned number, uint8_t failure_code);
 /* start_session(), check_session(), and the host takes the channel back. */
 void expect_working(struct fixture *f, unsigned number);
 

@@ -20,6 +20,8 @@
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define OBJECTS    "org.freedesktop.DBus.ObjectManager"
 
+#define HYBRID_REQUIRED_BY_SERVER 5 /* [MS-RDPBCGR] 2.2.1.2.2 */
+
 /* Milliseconds in which nothing is to happen. */
 #define QUIET 1200
 
@@ -661,17 +663,6 @@ end_on_guest(struct test *t, struct guest *guest)
     guest_clear(guest);
 }
 
-/* As the guest's kernel shows who listens; port 0: nobody. */
-static void
-set_listener(const struct guest *guest, guint port)
-{
-    g_autofree char *table = g_strdup_printf("  sl  local_address rem_address   st\n"
-                                             "   0: 00000000:%04X 00000000:0000 0A\n",
-                                             port);
-
-    guest_write(guest, "proc/net/tcp", table);
-}
-
 /* Findings were told, and one of them has that name. */
 static gboolean
 is_found(gpointer data)
@@ -748,7 +739,7 @@ test_diagnose(void)
     g_assert_nonnull(strstr(command, "Set-VMHost -EnableEnhancedSessionMode $true"));
     wait_told(&t, HVS_DBUS_PATH, "Verdict", "'not-offered'");
 
-    set_listener(&guest, 0);
+    guest_set_listener(&guest, 0);
     call_manager(&t, "Diagnose", NULL);
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "ServerState", "'unreachable'");
     end_on_guest(&t, &guest);
@@ -783,28 +774,14 @@ test_hvsocket_is_used(void)
 static void
 test_refused_session(void)
 {
-    static const uint8_t request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0,
-                                         0, 1, 0, 8,  0,  0x0b, 0, 0, 0 };
-    /* RDP_NEG_FAILURE: HYBRID_REQUIRED_BY_SERVER */
-    static const uint8_t failure[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
-                                         0, 3, 0, 8,  0,  5,    0, 0, 0 };
-    uint8_t bytes[sizeof failure];
-    struct session session;
     struct guest guest;
     struct test t;
 
     guest_init(&guest);
     begin_test(&t, (struct setup){ .root = guest.directory });
-    set_listener(&guest, (guint)g_ascii_strtoull(strrchr(t.f.server, ':') + 1, NULL, 10));
+    guest_set_listener(&guest, server_port(&t.f));
     expect_property(&t, HVS_DBUS_PATH, MANAGER, "FailureCode", "0");
-    begin_session(&session, &t.f, 1);
-    host_write(&session, request, sizeof request);
-    session.server = accept_server(t.f.listener);
-    receive_all(session.server, bytes, sizeof request);
-    send_all(session.server, failure, sizeof failure);
-    host_read(&session, bytes, sizeof failure);
-    shutdown(session.server, SHUT_RDWR);
-    end_session(&session, "server-refused");
+    refuse_session(&t.f, 1, HYBRID_REQUIRED_BY_SERVER);
     wait_told(&t, HVS_DBUS_PATH, "FailureCode", "5");
     wait_found(&t, "server-nla-only");
     end_on_guest(&t, &guest);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -61,24 +60,6 @@ end_test(struct test *t)
     guest_clear(&t->guest);
     g_strfreev(t->environment);
     g_free(t->root);
-}
-
-/* As the guest's kernel shows who listens; port 0: nobody. */
-static void
-set_listener(struct test *t, guint port)
-{
-    g_autofree char *table = g_strdup_printf("  sl  local_address rem_address   st\n"
-                                             "   0: 00000000:%04X 00000000:0000 0A\n",
-                                             port);
-
-    guest_write(&t->guest, "proc/net/tcp", table);
-}
-
-/* It sees the fixture's own server. */
-static void
-show_listener(struct test *t)
-{
-    set_listener(t, (guint)g_ascii_strtoull(strrchr(t->f.server, ':') + 1, NULL, 10));
 }
 
 /* ---- running it ---- */
@@ -166,7 +147,7 @@ test_status(void)
                     "ready");
 
     /* What happens outside is seen when somebody looks. */
-    set_listener(&t, 0);
+    guest_set_listener(&t.guest, 0);
     expect_status(&t, 1, "status", NULL, NULL, NULL);
     expect(printed, "Ready for Enhanced Session");
     expect(printed, "\nerror HVS-301: ");
@@ -174,6 +155,26 @@ test_status(void)
     expect_narrow(printed);
     expect_status(&t, 1, "status", "--json", NULL, NULL);
     parse_json(parser, printed);
+    end_test(&t);
+}
+
+/* A look at the machine that never ends: what was found last is said. */
+static void
+test_stuck_look(void)
+{
+    g_autofree char *file = NULL;
+    gint64 began;
+    struct test t;
+
+    begin_test(&t, "tcp:127.0.0.1:3389");
+    file = guest_path(&t.guest, "etc/os-release");
+    expect_status(&t, 0, "status", NULL, NULL, NULL);
+    g_assert_cmpint(unlink(file), ==, 0);
+    g_assert_cmpint(mkfifo(file, 0644), ==, 0);
+    began = g_get_monotonic_time();
+    expect_status(&t, 0, "status", NULL, NULL, NULL);
+    g_assert_cmpint(g_get_monotonic_time() - began, <, 10 * G_TIME_SPAN_SECOND);
+    expect(printed, "Ready for Enhanced Session");
     end_test(&t);
 }
 
@@ -379,28 +380,14 @@ test_doctor_of_hvsocket(void)
 static void
 test_doctor(void)
 {
-    static const uint8_t request[19] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0,
-                                         0, 1, 0, 8,  0,  0x0b, 0, 0, 0 };
-    /* RDP_NEG_FAILURE: HYBRID_REQUIRED_BY_SERVER */
-    static const uint8_t failure[19] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
-                                         0, 3, 0, 8,  0,  5,    0, 0, 0 };
     g_autoptr(JsonParser) parser = json_parser_new();
-    uint8_t bytes[sizeof failure];
-    struct session session;
     JsonObject *facts;
     struct test t;
 
     begin_test(&t, NULL);
-    show_listener(&t);
+    guest_set_listener(&t.guest, server_port(&t.f));
     expect_status(&t, 0, "doctor", NULL, NULL, NULL);
-    begin_session(&session, &t.f, 1);
-    host_write(&session, request, sizeof request);
-    session.server = accept_server(t.f.listener);
-    receive_all(session.server, bytes, sizeof request);
-    send_all(session.server, failure, sizeof failure);
-    host_read(&session, bytes, sizeof failure);
-    shutdown(session.server, SHUT_RDWR);
-    end_session(&session, "server-refused");
+    refuse_session(&t.f, 1, 5); /* HYBRID_REQUIRED_BY_SERVER */
     expect_status(&t, 1, "doctor", NULL, NULL, NULL);
     expect(printed, "error HVS-304: ");
     expect_status(&t, 1, "doctor", "--json", NULL, NULL);
@@ -489,7 +476,7 @@ test_monitor(void)
     struct test t;
 
     begin_test(&t, NULL);
-    show_listener(&t);
+    guest_set_listener(&t.guest, server_port(&t.f));
     start_session(&first, &t.f, 1);
     wait_counted(&t, "sessions", 1, 0);
     expect_status(&t, 0, "status", NULL, NULL, NULL);
@@ -504,7 +491,7 @@ test_monitor(void)
     end_session(&second, "host-rescinded");
     wait_line(&monitor, "session 2: ended, the user closed the window (612 bytes to the host, 611 "
                         "bytes to the server)\n");
-    set_listener(&t, 0);
+    guest_set_listener(&t.guest, 0);
     hvhost_rescind(t.f.host, 1);
     end_session(&first, "host-rescinded");
     wait_line(&monitor, "diagnosis: Enhanced Session does not work yet. See hvsession doctor: "
@@ -922,6 +909,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/verbs/status", test_status);
+    g_test_add_func("/verbs/status/stuck-look", test_stuck_look);
     g_test_add_func("/verbs/status/not-offered", test_not_offered);
     g_test_add_func("/verbs/service-down", test_service_down);
     g_test_add_func("/verbs/sessions", test_sessions);

@@ -159,6 +159,17 @@ guest_lock(const struct guest *guest, const char *pid, const char *path)
     guest_write(guest, "proc/locks", locks);
 }
 
+/* As its kernel shows who listens on TCP; port 0: nobody. */
+static inline void
+guest_set_listener(const struct guest *guest, guint port)
+{
+    g_autofree char *table = g_strdup_printf("  sl  local_address rem_address   st\n"
+                                             "   0: 00000000:%04X 00000000:0000 0A\n",
+                                             port);
+
+    guest_write(guest, "proc/net/tcp", table);
+}
+
 static inline void
 guest_make_system(const struct guest *guest)
 {
