@@ -92,8 +92,10 @@ hvs_cli_call(GDBusConnection *bus, const char *method, GVariant *parameters, GEr
 void
 hvs_cli_look_again(GDBusConnection *bus)
 {
-    g_autoptr(GVariant) reply =
-        call(bus, HVS_CLI_MANAGER, "Diagnose", NULL, "()", PATIENCE_TO_LOOK, NULL);
+    GVariant *reply = call(bus, HVS_CLI_MANAGER, "Diagnose", NULL, "()", PATIENCE_TO_LOOK, NULL);
+
+    if (reply != NULL)
+        g_variant_unref(reply);
 }
 
 GVariant *

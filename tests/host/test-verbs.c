@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -359,7 +360,7 @@ test_doctor_of_hvsocket(void)
     struct test t;
 
     begin_test(&t, NULL);
-    show_listener(&t);
+    guest_set_listener(&t.guest, server_port(&t.f));
     guest_remove(&t.guest, GUEST_CONTROL);
     guest_remove(&t.guest, GUEST_DATA);
     expect_status(&t, 4, "doctor", NULL, NULL, NULL);
