@@ -204,21 +204,42 @@ start(struct setup *setup, const char *unit)
     }
 }
 
+/* unit may be NULL; it is said only if it fails. */
+static void
+systemctl(struct setup *setup, const char *verb, const char *unit)
+{
+    const char *const arguments[] = { verb, unit, NULL };
+    g_autoptr(GError) error = NULL;
+
+    if (!hvs_changes_is_running(setup->changes) || setup->options->dry_run ||
+        hvs_changes_systemctl(setup->changes, arguments, &error))
+        return;
+    setup->failed++;
+    tell(setup, "failed", "systemctl %s%s%s:", verb, unit != NULL ? " " : "",
+         unit != NULL ? unit : "");
+    tell_reason(setup, error->message);
+}
+
+/* Our xrdp's unit has changed. */
 static void
 reload_systemd(struct setup *setup)
 {
-    static const char *const reload[] = { "daemon-reload", NULL };
-    static const char *const restart[] = { "try-restart", OWN_XRDP, NULL };
-    g_autoptr(GError) error = NULL;
+    systemctl(setup, "daemon-reload", NULL);
+    systemctl(setup, "try-restart", OWN_XRDP);
+}
 
-    if (!hvs_changes_is_running(setup->changes) || setup->options->dry_run)
-        return;
-    if (hvs_changes_systemctl(setup->changes, reload, &error) &&
-        hvs_changes_systemctl(setup->changes, restart, &error))
-        return;
-    setup->failed++;
-    tell(setup, "failed", "systemd has read the unit again:");
-    tell_reason(setup, error->message);
+/* A service that was started without the channels may not open them: its unit has to find the driver
+ * loaded. */
+static void
+bind_channels(struct setup *setup)
+{
+    g_autofree char *before = hvs_changes_ask(setup->changes, "is-active", BINDING);
+    g_autofree char *after = NULL;
+
+    start(setup, BINDING);
+    after = hvs_changes_ask(setup->changes, "is-active", BINDING);
+    if (strcmp(before, after) != 0)
+        systemctl(setup, "try-restart", SERVICE);
 }
 
 /* ---- the pool of the data exchange with the host ---- */
@@ -430,7 +451,7 @@ set_up(struct setup *setup)
         tell(setup, "failed", "the user and group " GROUP_NAME " exist; to make them:");
         tell_more(setup, "sudo systemd-sysusers");
     } else {
-        start(setup, BINDING);
+        bind_channels(setup);
         permit_pool(setup);
         set_up_server(setup);
         enable(setup, SERVICE);
