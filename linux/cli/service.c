@@ -185,7 +185,11 @@ hvs_cli_add_service_facts(struct hvs_facts *facts)
 int
 hvs_cli_fail_call(const char *verb, GError *error)
 {
-    hvs_cli_complain("%s: %s", verb, error->message);
+    gboolean denied = g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED);
+
+    hvs_cli_complain("%s: %s%s", verb, error->message,
+                     denied && strstr(error->message, "sudo") == NULL ? ": try again with sudo"
+                                                                      : "");
     return g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_SERVICE_UNKNOWN) ||
                    g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_NAME_HAS_NO_OWNER)
                ? (int)HVS_VERDICT_SERVICE_DOWN

@@ -334,7 +334,7 @@ test_disconnect_refused(void)
     start_session(&session, &t.f, 1);
     fake_polkit_answer(t.polkit, FAKE_POLKIT_DENY);
     expect_status(&t, 1, "disconnect", "1", NULL, NULL);
-    expect_complaint("administrators");
+    expect_complaint("only administrators may do that: try again with sudo");
     for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
         expect_status(&t, 2, "disconnect", wrong[i], NULL, NULL);
         expect_complaint("--help");
