@@ -8,6 +8,7 @@
 #include "relay.h"
 #include "status-pipe.h"
 #include "vmbuspipe.h"
+#include "watch-pipe.h"
 #include "wide.h"
 
 #include "common/status.h"
@@ -32,7 +33,7 @@ struct slot {
 };
 
 /* Events of the daemon itself, in the order in which they are waited for. */
-enum { EVENT_STOP, EVENT_RENEGOTIATE, EVENT_SESSION_ENDED, EVENTS };
+enum { EVENT_STOP, EVENT_RENEGOTIATE, EVENT_SESSION_CHANGED, EVENTS };
 
 struct hvs_daemon {
     struct hvs_settings         settings;
@@ -44,6 +45,8 @@ struct hvs_daemon {
     struct hvs_control_channel *control;
     enum hvs_control_state      control_was;
     struct hvs_status_pipe     *status_pipe;
+    struct hvs_watch_pipe      *watch_pipe;     /* NULL: it could not be made */
+    uint64_t                    watched_digest; /* of the status that watchers have */
     struct slot                 slots[HVS_CHANNELS]; /* [0] is not used */
     uint32_t                    last_session;
     struct hvs_session          ended[HVS_STATUS_ENDED_MAX]; /* the newest first */
@@ -109,6 +112,68 @@ on_status(bool json, struct hvs_text *answer, void *user_data)
         hvs_status_print_json(status, answer);
     else
         hvs_status_print_text(status, answer);
+    free(status);
+}
+
+static void
+on_watched_status(struct hvs_text *document, void *user_data)
+{
+    on_status(true, document, user_data);
+}
+
+/* Without what changes all the time. */
+static void
+still_session(struct hvs_session *session)
+{
+    session->started = session->ended = 0;
+    session->counters = (struct hvs_session_counters) { 0 };
+}
+
+static void
+still_status(struct hvs_status *status)
+{
+    status->now = status->started = status->control.deadline = 0;
+    status->totals = (struct hvs_session_counters) { 0 };
+    for (unsigned i = 0; i < status->session_count; i++)
+        still_session(&status->sessions[i]);
+    for (unsigned i = 0; i < status->ended_count; i++)
+        still_session(&status->ended[i]);
+}
+
+/* A number that is another one when the document says something new: FNV-1a of its text. */
+static uint64_t
+digest_status(struct hvs_daemon *daemon, struct hvs_status *status, char *buffer)
+{
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
+    struct hvs_text text;
+
+    fill_status(daemon, status);
+    still_status(status);
+    hvs_text_init(&text, buffer, HVS_STATUS_JSON_MAX);
+    hvs_status_print_json(status, &text);
+    for (size_t i = 0; i < text.length; i++)
+        digest = (digest ^ (uint8_t)buffer[i]) * UINT64_C(0x100000001b3);
+    return digest;
+}
+
+static void
+tell_watchers(struct hvs_daemon *daemon)
+{
+    struct hvs_status *status = NULL;
+    char *buffer = NULL;
+    uint64_t digest;
+
+    if (!hvs_watch_pipe_is_watched(daemon->watch_pipe))
+        return;
+    status = malloc(sizeof *status);
+    buffer = malloc(HVS_STATUS_JSON_MAX);
+    if (status != NULL && buffer != NULL) {
+        digest = digest_status(daemon, status, buffer);
+        if (digest != daemon->watched_digest)
+            hvs_watch_pipe_changed(daemon->watch_pipe);
+        daemon->watched_digest = digest;
+    }
+    free(buffer);
     free(status);
 }
 
@@ -194,7 +259,7 @@ open_slot(struct hvs_daemon *daemon, unsigned channel)
     slot->due = 0;
     if (error == ERROR_SUCCESS)
         error = hvs_relay_start(++daemon->last_session, channel, pipe, &daemon->settings,
-                                daemon->events[EVENT_SESSION_ENDED], &slot->relay);
+                                daemon->events[EVENT_SESSION_CHANGED], &slot->relay);
     if (error != ERROR_SUCCESS) {
         note_open_failure(daemon, channel, error);
         return;
@@ -350,7 +415,8 @@ reload_settings(struct hvs_daemon *daemon)
 
 /* ---- the loop ---- */
 
-#define HANDLES_MAX (EVENTS + 2 + HVS_CONTROL_HANDLES + HVS_STATUS_PIPE_HANDLES)
+#define HANDLES_MAX                                                                                \
+    (EVENTS + 2 + HVS_CONTROL_HANDLES + HVS_STATUS_PIPE_HANDLES + HVS_WATCH_PIPE_HANDLES)
 
 static unsigned
 collect_handles(const struct hvs_daemon *daemon, HANDLE handles[HANDLES_MAX])
@@ -361,6 +427,7 @@ collect_handles(const struct hvs_daemon *daemon, HANDLE handles[HANDLES_MAX])
     handles[count++] = hvs_offers_event(daemon->offers);
     count += hvs_control_channel_handles(daemon->control, handles + count);
     count += hvs_status_pipe_handles(daemon->status_pipe, handles + count);
+    count += hvs_watch_pipe_handles(daemon->watch_pipe, handles + count);
     if (daemon->registry.changed != NULL)
         handles[count++] = daemon->registry.changed;
     return count;
@@ -370,13 +437,14 @@ static DWORD
 time_until_due(const struct hvs_daemon *daemon)
 {
     uint64_t now = hvs_clock_now(), earliest = now + DAY;
-    uint64_t deadlines[2 + HVS_CHANNELS] = {
+    uint64_t deadlines[3 + HVS_CHANNELS] = {
         hvs_control_channel_deadline(daemon->control),
         hvs_status_pipe_deadline(daemon->status_pipe),
+        hvs_watch_pipe_deadline(daemon->watch_pipe),
     };
 
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
-        deadlines[2 + i] = daemon->slots[i].due;
+        deadlines[3 + i] = daemon->slots[i].due;
     for (unsigned i = 0; i < ARRAYSIZE(deadlines); i++)
         if (deadlines[i] != 0 && deadlines[i] < earliest)
             earliest = deadlines[i];
@@ -396,6 +464,8 @@ dispatch(struct hvs_daemon *daemon, HANDLE signalled)
     hvs_status_pipe_dispatch(daemon->status_pipe);
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         act_on_slot(daemon, i);
+    hvs_watch_pipe_dispatch(daemon->watch_pipe);
+    tell_watchers(daemon);
 }
 
 /* All at once, so that it takes as long as the slowest. */
@@ -471,6 +541,16 @@ make_status_pipe(struct hvs_daemon *daemon, struct hvs_text *problem)
     return error;
 }
 
+/* Without it the service does all but tell of changes. */
+static void
+make_watch_pipe(struct hvs_daemon *daemon)
+{
+    DWORD error = hvs_watch_pipe_new(on_watched_status, daemon, &daemon->watch_pipe);
+
+    if (error != ERROR_SUCCESS)
+        hvs_log_failure(HVS_LOG_WARNING, error, "making the watch pipe");
+}
+
 static DWORD
 start(struct hvs_daemon *daemon, struct hvs_text *problem)
 {
@@ -489,6 +569,7 @@ start(struct hvs_daemon *daemon, struct hvs_text *problem)
                                         &daemon->control);
     if (error != ERROR_SUCCESS)
         return error;
+    make_watch_pipe(daemon);
     /* In a console there may be no installed service to watch. */
     error = hvs_registry_watch_begin(&daemon->registry);
     return error == ERROR_FILE_NOT_FOUND ? ERROR_SUCCESS : error;
@@ -539,6 +620,7 @@ hvs_daemon_free(struct hvs_daemon *daemon)
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         hvs_relay_free(daemon->slots[i].relay);
     hvs_status_pipe_free(daemon->status_pipe);
+    hvs_watch_pipe_free(daemon->watch_pipe);
     hvs_control_channel_free(daemon->control);
     hvs_offers_free(daemon->offers);
     hvs_registry_watch_end(&daemon->registry);

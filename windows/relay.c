@@ -32,7 +32,7 @@ struct hvs_relay {
     volatile LONG      stop_reason;
     volatile LONG      has_ended;
     HANDLE             stop;  /* manual-reset event */
-    HANDLE             ended; /* borrowed */
+    HANDLE             changed; /* borrowed */
     HANDLE             thread;
 
     /* The thread's own. */
@@ -69,13 +69,29 @@ struct hvs_relay {
     uint64_t last_progress;
 };
 
+/* More than counters. */
+static bool
+is_news(const struct hvs_session *before, const struct hvs_session *now)
+{
+    const struct hvs_client_facts *client = &now->negotiation.client;
+
+    return now->state != before->state ||
+           client->core_seen != before->negotiation.client.core_seen ||
+           client->channels_seen != before->negotiation.client.channels_seen;
+}
+
 static void
 publish(struct hvs_relay *relay)
 {
+    bool news;
+
     relay->session.negotiation = relay->negotiation.facts;
+    news = is_news(&relay->published, &relay->session);
     EnterCriticalSection(&relay->lock);
     relay->published = relay->session;
     LeaveCriticalSection(&relay->lock);
+    if (news)
+        SetEvent(relay->changed);
 }
 
 static bool
@@ -770,7 +786,7 @@ run(void *argument)
     close_channel(relay);
     publish(relay);
     InterlockedExchange(&relay->has_ended, TRUE);
-    SetEvent(relay->ended);
+    SetEvent(relay->changed);
     return 0;
 }
 
@@ -825,7 +841,7 @@ start_thread(struct hvs_relay *relay)
 
 DWORD
 hvs_relay_start(uint32_t id, unsigned channel, HANDLE pipe, const struct hvs_settings *settings,
-                HANDLE ended, struct hvs_relay **relay)
+                HANDLE changed, struct hvs_relay **relay)
 {
     struct hvs_relay *made = calloc(1, sizeof *made);
     DWORD error;
@@ -838,7 +854,7 @@ hvs_relay_start(uint32_t id, unsigned channel, HANDLE pipe, const struct hvs_set
     InitializeCriticalSection(&made->lock);
     made->pipe = pipe;
     made->settings = *settings;
-    made->ended = ended;
+    made->changed = changed;
     made->server = INVALID_SOCKET;
     hvs_session_init(&made->session, id, channel, hvs_clock_now());
     hvs_negotiation_init(&made->negotiation, reply_mode(settings), HVS_PROTOCOL_RDP);

@@ -26,11 +26,13 @@
 
 struct hvs_relay;
 
-/* Takes the pipe over (overlapped), also on failure; settings are copied. ended is an event that is
- * set when the session has ended and the channel is closed: hvs_relay_has_ended() tells whose. On
- * ERROR_SUCCESS *relay is the caller's to free. WSAStartup() has been called. */
+/* Takes the pipe over (overlapped), also on failure; settings are copied. changed is an event that
+ * is set when the session has got to another state or its client is known, and when it has ended
+ * and the channel is closed: hvs_relay_has_ended() tells whose. On ERROR_SUCCESS *relay is the
+ * caller's to free. WSAStartup() has been called. */
 DWORD hvs_relay_start(uint32_t id, unsigned channel, HANDLE pipe,
-                      const struct hvs_settings *settings, HANDLE ended, struct hvs_relay **relay);
+                      const struct hvs_settings *settings, HANDLE changed,
+                      struct hvs_relay **relay);
 /* Ends the session soon, with that reason unless it has one already. Any thread. */
 void hvs_relay_stop(struct hvs_relay *relay, enum hvs_end_reason reason);
 bool hvs_relay_has_ended(const struct hvs_relay *relay);
