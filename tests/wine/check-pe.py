@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Checks that a Windows program can run on Windows XP and is built with what protects it.
 
-    check-pe.py [--write] LIST FILE
+    check-pe.py [--write] [--gui] LIST FILE
 
 LIST has the imports of FILE, DLL!NAME a line, sorted; each was looked up once: Windows XP (x86), or
 Windows XP x64 Edition, exports it. Any difference is a failure: a new import has to be looked up
-before it is added. --write writes the list instead.
+before it is added. --write writes the list instead. --gui: a program with windows, not one for
+the console.
 
-Also checked: subsystem and OS version 5.1 (x86) or 5.2 (x64), DEP, ASLR with relocations, a console
-program without a time stamp, smaller than 150 KB.
+Also checked: subsystem and OS version 5.1 (x86) or 5.2 (x64), DEP, ASLR with relocations, the
+subsystem, no time stamp, smaller than 150 KB.
 """
 import argparse
 import pathlib
@@ -20,7 +21,7 @@ SIZE_LIMIT = 150_000
 # PE format: IMAGE_FILE_HEADER.Characteristics, IMAGE_OPTIONAL_HEADER.DllCharacteristics
 RELOCS_STRIPPED = 0x0001
 HIGH_ENTROPY_VA, DYNAMIC_BASE, NX_COMPAT = 0x0020, 0x0040, 0x0100
-SUBSYSTEM_CONSOLE = 3
+SUBSYSTEM_GUI, SUBSYSTEM_CONSOLE = 2, 3
 X86, X64 = 0x014C, 0x8664
 DIRECTORY_IMPORT, DIRECTORY_BASERELOC, DIRECTORY_DELAY_IMPORT = 1, 5, 13
 
@@ -80,7 +81,7 @@ class Image:
             found.update(f"{library}!{name}" for name in self.thunks(names or addresses))
 
 
-def complaints(image):
+def complaints(image, subsystem):
     """What the headers get wrong, as sentences."""
     version = {X86: (5, 1), X64: (5, 2)}.get(image.machine)
     if version is None:
@@ -90,8 +91,8 @@ def complaints(image):
         yield f"OS version {image.os_version}, not {version}"
     if image.subsystem_version != version:
         yield f"subsystem version {image.subsystem_version}, not {version}"
-    if image.subsystem != SUBSYSTEM_CONSOLE:
-        yield f"subsystem {image.subsystem}, not a console program"
+    if image.subsystem != subsystem:
+        yield f"subsystem {image.subsystem}, not {subsystem}"
     if not image.dll_flags & NX_COMPAT:
         yield "no DEP"
     if not image.dll_flags & DYNAMIC_BASE:
@@ -111,6 +112,7 @@ def complaints(image):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--gui", action="store_true")
     parser.add_argument("list", type=pathlib.Path)
     parser.add_argument("file", type=pathlib.Path)
     arguments = parser.parse_args()
@@ -121,7 +123,7 @@ def main():
         arguments.list.write_text("".join(name + "\n" for name in found))
         return 0
     known = arguments.list.read_text().split()
-    wrong = list(complaints(image))
+    wrong = list(complaints(image, SUBSYSTEM_GUI if arguments.gui else SUBSYSTEM_CONSOLE))
     wrong += [f"new import, look it up: {name}" for name in found if name not in known]
     wrong += [f"not imported any more: {name}" for name in known if name not in found]
     for sentence in wrong:

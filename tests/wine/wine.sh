@@ -75,6 +75,12 @@ in_root() {
             mkdir -p "$root$directory"
             mount --rbind "$directory" "$root$directory"
         done
+        # Text is shown in the fonts of this system.
+        for directory in /usr/share/fonts /usr/share/wine/fonts; do
+            [ -d "$directory" ] || continue
+            mkdir -p "$root$directory"
+            mount --bind "$directory" "$root$directory"
+        done
         exec chroot "$root" bash -c "cd \"\$1\" 2> /dev/null || true; shift; exec \"\$@\"" \
             in-root "$PWD" "$@"' in-root "$root" "$cache" "$tree" "$@"
 }
