@@ -137,9 +137,13 @@ add_actions(HvsApp *app)
     static const struct {
         const char *action, *keys[2];
     } accelerators[] = {
-        { "win.page::overview", { "<Alt>1" } },  { "win.page::sessions", { "<Alt>2" } },
-        { "win.page::diagnosis", { "<Alt>3" } }, { "app.diagnose", { "F5" } },
-        { "app.close", { "<Control>w" } },       { "app.quit", { "<Control>q" } },
+        { "win.page::overview", { "<Alt>1" } },
+        { "win.page::sessions", { "<Alt>2" } },
+        { "win.page::diagnosis", { "<Alt>3" } },
+        { "app.diagnose", { "F5" } },
+        { "app.close", { "<Control>w" } },
+        { "app.quit", { "<Control>q" } },
+        { "win.menu", { "F10" } },
     };
     GAction *notifications;
 

@@ -50,6 +50,7 @@ new_label(GtkWidget *grid, float xalign, gboolean dim)
     GtkWidget *label = gtk_label_new(NULL);
 
     gtk_label_set_xalign(GTK_LABEL(label), xalign);
+    gtk_label_set_justify(GTK_LABEL(label), xalign > 0 ? GTK_JUSTIFY_RIGHT : GTK_JUSTIFY_LEFT);
     gtk_label_set_line_wrap(GTK_LABEL(label), TRUE);
     gtk_label_set_line_wrap_mode(GTK_LABEL(label), PANGO_WRAP_WORD_CHAR);
     gtk_widget_set_hexpand(label, dim);

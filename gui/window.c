@@ -21,6 +21,7 @@ struct _HvsWindow {
     GtkStack *title_stack;
     GtkLabel *title_label;
     GtkWidget *switcher;
+    GtkToggleButton *menu_button;
     GtkInfoBar *failure;
     GtkLabel *failure_label;
     GtkImage *state_icon;
@@ -327,6 +328,14 @@ on_page(GSimpleAction *action, GVariant *parameter, gpointer user_data)
     hvs_window_show_page(user_data, g_variant_get_string(parameter, NULL));
 }
 
+static void
+on_menu(GSimpleAction *action, GVariant *parameter, gpointer user_data)
+{
+    (void)action;
+    (void)parameter;
+    gtk_toggle_button_set_active(HVS_WINDOW(user_data)->menu_button, TRUE);
+}
+
 static gboolean
 hvs_window_state_event(GtkWidget *widget, GdkEventWindowState *event)
 {
@@ -382,6 +391,7 @@ bind_children(GtkWidgetClass *class)
     gtk_widget_class_bind_template_child(class, HvsWindow, title_stack);
     gtk_widget_class_bind_template_child(class, HvsWindow, title_label);
     gtk_widget_class_bind_template_child(class, HvsWindow, switcher);
+    gtk_widget_class_bind_template_child(class, HvsWindow, menu_button);
     gtk_widget_class_bind_template_child(class, HvsWindow, failure);
     gtk_widget_class_bind_template_child(class, HvsWindow, failure_label);
     gtk_widget_class_bind_template_child(class, HvsWindow, state_icon);
@@ -431,7 +441,8 @@ static void
 hvs_window_init(HvsWindow *window)
 {
     static const GActionEntry actions[] = {
-        { .name = "page", .activate = on_page, .parameter_type = "s" }
+        { .name = "page", .activate = on_page, .parameter_type = "s" },
+        { .name = "menu", .activate = on_menu },
     };
 
     gtk_widget_init_template(GTK_WIDGET(window));

@@ -10,7 +10,7 @@
 G_DECLARE_FINAL_TYPE(HvsWindow, hvs_window, HVS, WINDOW, GtkApplicationWindow)
 
 /* The actions of the application that it uses: disconnect (u), diagnose, notifications, about,
- * quit. Its own: page (s). */
+ * quit. Its own: page (s), menu. */
 GtkWidget *hvs_window_new(GtkApplication *application, HvsModel *model, HvsClient *client);
 /* "overview", "sessions" or "diagnosis" */
 void hvs_window_show_page(HvsWindow *window, const char *name);

@@ -52,7 +52,7 @@ PANEL = """<?xml version="1.0" encoding="UTF-8"?>
   <property name="configver" type="int" value="2"/>
   <property name="panels" type="array">
     <value type="int" value="1"/>
-    <property name="dark-mode" type="bool" value="{dark}"/>
+    <property name="dark-mode" type="bool" value="false"/>
     <property name="panel-1" type="empty">
       <property name="position" type="string" value="p=6;x=0;y=0"/>
       <property name="length" type="uint" value="100"/>
@@ -84,7 +84,7 @@ class Desk:
     """Its environment is the test's from then on."""
 
     def __init__(self, run, build):
-        self.run, self.build = run, build
+        self.run, self.build, self.source = run, build, SOURCE.parents[1]
         os.environ.update(self._make_homes())
         os.environ.update(self._start_display())
         os.environ.update(self._start_buses())
@@ -133,12 +133,21 @@ class Desk:
 
     def _start_buses(self):
         config = pathlib.Path(self.run.path("system-bus.conf"))
-        policy = SOURCE.parents[1] / "packaging/dbus/io.github.hvsession1.conf"
+        policy = self.source / "packaging/dbus/io.github.hvsession1.conf"
         config.write_text(SYSTEM_BUS.format(socket=self.run.path("system-bus"), policy=policy,
                                             user=getpass.getuser()), encoding="utf-8")
         return {"DBUS_SESSION_BUS_ADDRESS": self._start_bus("session-bus", ["--session"]),
                 "DBUS_SYSTEM_BUS_ADDRESS": self._start_bus("system-bus",
                                                            [f"--config-file={config}"])}
+
+    def chinese(self):
+        """The environment of somebody who reads Chinese. Few machines have that locale: it is made."""
+        locales = pathlib.Path(self.run.path("locales"))
+        if not locales.exists():
+            locales.mkdir()
+            subprocess.run(["localedef", "-i", "zh_CN", "-f", "UTF-8", locales / "zh_CN.UTF-8"],
+                           check=True)
+        return {"LOCPATH": str(locales), "LC_ALL": "zh_CN.UTF-8"}
 
     # ---- programs ----
 
@@ -146,9 +155,9 @@ class Desk:
         """A panel along the upper edge."""
         directory = self.config / "xfce4/xfconf/xfce-perchannel-xml"
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "xfce4-panel.xml").write_text(
-            PANEL.format(dark="true" if dark else "false"), encoding="utf-8")
-        return self.run.start("xfce4-panel", ["xfce4-panel", "--disable-wm-check"])
+        (directory / "xfce4-panel.xml").write_text(PANEL, encoding="utf-8")
+        return self.run.start("xfce4-panel", ["xfce4-panel", "--disable-wm-check"],
+                              {"GTK_THEME": "Adwaita:dark"} if dark else {})
 
     def start_tray(self, *arguments, environment=None, name="hvsession-tray"):
         """hvsession-tray. Whatever GTK or GLib complains of ends it."""

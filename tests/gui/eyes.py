@@ -13,7 +13,7 @@ gi.require_version("Atspi", "2.0")
 gi.require_version("Gdk", "3.0")
 gi.require_version("GdkX11", "3.0")
 gi.require_version("Gtk", "3.0")
-from gi.repository import Atspi, Gdk, GdkX11, GLib, Gtk  # noqa: E402
+from gi.repository import Atspi, Gdk, GdkPixbuf, GdkX11, GLib, Gtk  # noqa: E402
 
 import chain  # noqa: E402
 

@@ -14,7 +14,7 @@ import desk  # noqa: E402
 
 import chain  # noqa: E402
 
-GROUPS = ("states",)
+GROUPS = ("states", "looks", "life")
 
 
 def main():

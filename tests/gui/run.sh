@@ -4,7 +4,7 @@
 #
 #   tests/gui/run.sh [--build DIR] [--keep] [GROUP...]
 #
-# GROUP: states (test_*.py say what they test); all of them by default. Pictures are
+# GROUP: states, looks or life (test_*.py say what they test); all of them by default. Pictures are
 # left in DIR/screenshots; DIR is build/release by default. Exit status: 0 passed, 1 failed.
 set -euo pipefail
 # The system's Python: the bindings come from its packages.

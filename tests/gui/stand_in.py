@@ -180,6 +180,7 @@ class Notifications:
         <method name='GetServerInformation'>
         <arg type='s' direction='out'/><arg type='s' direction='out'/>
         <arg type='s' direction='out'/><arg type='s' direction='out'/></method>
+        <signal name='NotificationClosed'><arg type='u'/><arg type='u'/></signal>
         </interface></node>"""
 
     def __init__(self):
@@ -194,7 +195,11 @@ class Notifications:
         if method == "Notify":
             arguments = parameters.unpack()
             self.shown.append((arguments[3], arguments[4]))
-            invocation.return_value(GLib.Variant("(u)", (len(self.shown),)))
+            number = arguments[1] or len(self.shown)
+            invocation.return_value(GLib.Variant("(u)", (number,)))
+            # It goes again by itself: 1 stands for that.
+            connection.emit_signal(sender, path, interface, "NotificationClosed",
+                                   GLib.Variant("(uu)", (number, 1)))
         elif method == "GetCapabilities":
             invocation.return_value(GLib.Variant("(as)", (["actions", "body"],)))
         elif method == "GetServerInformation":

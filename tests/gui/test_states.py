@@ -175,9 +175,10 @@ class Story:
         self.run.step("action", "checked again: ready")
 
     def killed(self):
-        session = Session(self.guest, "DESK-1")
+        session = Session(self.guest, "DESK-2")
         self.expect("Working: 1 session", "Enhanced Session is in use",
                     "hvsession-working-symbolic")
+        eyes.wait_for("the notification", lambda: self.told("DESK-2 has connected"), run=self.run)
         self.guest.kill_service()
         self.expect("Not available", "The hvsession service is not running",
                     "hvsession-unavailable-symbolic")
