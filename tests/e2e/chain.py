@@ -558,23 +558,28 @@ def shows_desktop(picture):
 class Relay:
     """hvsessiond on a simulated Hyper-V host.
 
-    port takes connections as the host does from VMMS: each gets a data channel of the virtual
-    machine. server is hvsession's Server= setting.
+    guest takes connections as the host does from VMMS: each gets a data channel of the virtual
+    machine, or is a connection to its HvSocket port. server is hvsession's Server= setting.
     """
 
-    def __init__(self, run, hyperv_sim, hvsessiond_sim, server):
+    def __init__(self, run, hyperv_sim, hvsessiond_sim, server, transport="vmbus"):
         self.run = run
         socket_path = run.path("hyperv.sock")
         self.host = run.start("hyperv-sim", [hyperv_sim, "--socket", socket_path, "--listen",
                                              "127.0.0.1:0"])
-        self.port = int(self.host.wait_line(r"^ready (\d+)$", START_TIMEOUT)[1])
+        port = int(self.host.wait_line(r"^ready (\d+)$", START_TIMEOUT)[1])
+        hvsocket = run.path("hvsocket")
+        self.guest = f"127.0.0.1:{port}" if transport == "vmbus" else f"unix:{hvsocket}"
         config = run.path("hvsession.conf")
         with open(config, "w", encoding="utf-8") as file:
             file.write(f"[hvsession]\nServer={server}\n")
         self.daemon = run.start(
             "hvsessiond", [hvsessiond_sim, "--config", config, "--log-level", "debug"],
-            {"HYPERV_SIM": socket_path})
-        run.step("hyperv", f"simulated host on 127.0.0.1:{self.port}, hvsessiond on its VMBus")
+            {"HYPERV_SIM": socket_path, "HVSOCKET_SIM": hvsocket})
+        self.daemon.wait_line(r"HvSocket: listening", START_TIMEOUT)
+        run.step("hyperv", f"simulated host on 127.0.0.1:{port}, hvsessiond on its VMBus"
+                 + ("" if transport == "vmbus" else "; sessions come over HvSocket"))
+        self.started = "started, over HvSocket" if transport != "vmbus" else "channel 1: started"
 
     def check_tls(self, since):
         """Fails unless the session's server was asked for plain RDP first, and then speaks TLS."""
@@ -584,6 +589,10 @@ class Relay:
         self.daemon.wait_line(r"active: client asked for SSL\|HYBRID.*, server chose SSL, "
                               "reply mirrored", START_TIMEOUT, since)
         self.run.step("relay", f"asked again, for TLS: {version}")
+
+    def check_transport(self):
+        """Fails unless the first session has come over the transport that was meant."""
+        self.daemon.wait_line(rf"session 1.*{self.started}", START_TIMEOUT)
 
     def wait_session_end(self, reasons, since):
         """hvsessiond's reason for the end of a session; fails if it is none of these."""
@@ -620,13 +629,16 @@ class Relay:
 
 
 class Vmms:
-    """The stand-in for the host's VMMS, in front of a port that takes plain RDP."""
+    """The stand-in for the host's VMMS, in front of a guest that takes plain RDP: forward is a port
+    of 127.0.0.1, or where vmms.py is to forward to."""
 
     def __init__(self, run, user, forward, request):
         self.run, self.request = run, request
         self.password = random_password()
+        if isinstance(forward, int):
+            forward = f"127.0.0.1:{forward}"
         self.process = run.start("vmms", [
-            sys.executable, os.path.join(SOURCE, "vmms.py"), "--forward", f"127.0.0.1:{forward}",
+            sys.executable, os.path.join(SOURCE, "vmms.py"), "--forward", forward,
             "--user", user, "--password", self.password, "--request", request],
             {"TMPDIR": run.private})
         self.port = int(self.process.wait_line(r"^ready (\d+)$", START_TIMEOUT)[1])

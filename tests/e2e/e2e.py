@@ -5,6 +5,9 @@
         ── plain RDP ── hyperv-sim ══ VMBus rings ══ hvsessiond-sim
         ── plain RDP ── xrdp ── PAM ── a desktop in one known colour
 
+With --transport hvsocket there are no rings: VMMS connects to the guest's HvSocket, for which a UNIX
+socket stands in.
+
 With --server tls it ends in FreeRDP's own server instead, which accepts TLS only: hvsessiond-sim asks
 for plain RDP, is refused, and speaks TLS to it. Nobody logs in, the desktop is just shown.
 
@@ -122,11 +125,13 @@ def run_sessions(run, arguments):
     display = chain.Display(run)
     user = chain.TestUser(run)
     xrdp = chain.Xrdp(run, arguments.server)
-    relay = chain.Relay(run, arguments.hyperv_sim, arguments.hvsessiond_sim, xrdp.address)
-    vmms = chain.Vmms(run, user.name, relay.port, arguments.request)
+    relay = chain.Relay(run, arguments.hyperv_sim, arguments.hvsessiond_sim, xrdp.address,
+                        arguments.transport)
+    vmms = chain.Vmms(run, user.name, relay.guest, arguments.request)
     for number in range(1, arguments.sessions + 1):
         status, end = log_in(run, arguments, display, user, xrdp, relay, vmms,
                              last=number == arguments.sessions and arguments.sessions > 1)
+    relay.check_transport()
     xrdp.check_distribution()
     relay.end()
     if arguments.summary:
@@ -137,8 +142,9 @@ def run_tls(run, arguments):
     """A session with a server that accepts TLS only; nobody has to log in to that one."""
     display = chain.Display(run)
     shadow = chain.Shadow(run)
-    relay = chain.Relay(run, arguments.hyperv_sim, arguments.hvsessiond_sim, shadow.address)
-    vmms = chain.Vmms(run, "guest", relay.port, arguments.request)
+    relay = chain.Relay(run, arguments.hyperv_sim, arguments.hvsessiond_sim, shadow.address,
+                        arguments.transport)
+    vmms = chain.Vmms(run, "guest", relay.guest, arguments.request)
     for _ in range(arguments.sessions):
         lines = len(relay.daemon.lines)
         client = chain.Client(run, display, vmms, "guest")
@@ -149,6 +155,7 @@ def run_tls(run, arguments):
                  + save(picture, arguments, "session"))
         client.leave()
         relay.wait_session_end(chain.CLIENT_LEFT, lines)
+    relay.check_transport()
     relay.end()
 
 
@@ -165,6 +172,8 @@ def parse_arguments():
                         help="how hvsessiond reaches xrdp (default: tcp); own: with the settings "
                              "of hvsession-xrdp, beside the distribution's; tls: not xrdp, but "
                              "FreeRDP's server, which accepts TLS only")
+    parser.add_argument("--transport", choices=("vmbus", "hvsocket"), default="vmbus",
+                        help="how the host reaches the guest (default: vmbus)")
     parser.add_argument("--sessions", type=int, default=1, metavar="N",
                         help="log in N times, one after another (default: 1)")
     parser.add_argument("--log-off", action="store_true",

@@ -441,8 +441,7 @@ class Host:
                 log(f"{client.version()}, {client.cipher()[0]}")
                 authenticate_client(client, self.public_key, self.user, self.password_hash, log)
                 request = receive_request(client, log)
-                guest = stack.enter_context(socket.create_connection(self.forward, 10))
-                guest.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                guest = stack.enter_context(connect(self.forward, 10))
                 self.send_request(guest, request, log)
                 ended, to_guest, to_client = pump(client, guest)
                 log(f"ended by the {'client' if ended is client else 'guest'}: {to_guest} bytes "
@@ -482,14 +481,35 @@ def address(text):
     return host.strip("[]"), int(port)
 
 
+def guest_address(text):
+    """HOST:PORT, or unix:PATH, a path then."""
+    return text.removeprefix("unix:") if text.startswith("unix:") else address(text)
+
+
+def connect(guest, timeout):
+    """A connected socket for what guest_address() gives."""
+    if isinstance(guest, tuple):
+        connection = socket.create_connection(guest, timeout)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout)
+    try:
+        connection.connect(guest)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="Stands in for the VMMS of a Hyper-V host: takes FreeRDP's /vmconnect and "
                     "forwards plain RDP.")
     parser.add_argument("--listen", type=address, default=("127.0.0.1", 0), metavar="HOST:PORT",
                         help="default 127.0.0.1:0; the kernel chooses port 0")
-    parser.add_argument("--forward", type=address, required=True, metavar="HOST:PORT",
-                        help="where plain RDP goes")
+    parser.add_argument("--forward", type=guest_address, required=True, metavar="ADDRESS",
+                        help="where plain RDP goes: HOST:PORT or unix:PATH")
     parser.add_argument("--user", required=True, help="the one user of this host")
     parser.add_argument("--password", required=True, help="that user's password")
     parser.add_argument("--request", choices=("client", "exact", "fragments"), default="exact",
