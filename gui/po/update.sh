@@ -20,5 +20,7 @@ sed -i -e '/^"POT-Creation-Date/d' -e '1,/^#$/{/^# /d}' gui/po/hvsession.pot
 grep '^[a-z]' gui/po/LINGUAS | while read -r language; do
     msgmerge --quiet --update --backup=none --no-fuzzy-matching --no-location --no-wrap \
         "gui/po/$language.po" gui/po/hvsession.pot
+    msgattrib --no-obsolete --no-location --no-wrap --output-file="gui/po/$language.po" \
+        "gui/po/$language.po"
     msgfmt --check --statistics --output-file=/dev/null "gui/po/$language.po"
 done

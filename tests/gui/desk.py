@@ -19,6 +19,8 @@ import chain  # noqa: E402
 import x11  # noqa: E402
 
 WIDTH, HEIGHT = 1600, 1400
+# Where nothing is.
+BACKGROUND = (0x3B, 0x6E, 0xA5)
 
 SYSTEM_BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -124,7 +126,10 @@ class Desk:
                                          f"{WIDTH}x{HEIGHT}x24", "-auth", authority, "-nolisten",
                                          "tcp", "-noreset"])
         number = server.wait_line(r"^(\d+)$", chain.START_TIMEOUT)[1]
-        return {"DISPLAY": f":{number}", "XAUTHORITY": authority, "GDK_BACKEND": "x11"}
+        display = {"DISPLAY": f":{number}", "XAUTHORITY": authority, "GDK_BACKEND": "x11"}
+        subprocess.run(["xsetroot", "-solid", chain.hex_colour(BACKGROUND)], check=True,
+                       env={**os.environ, **display})
+        return display
 
     def _start_bus(self, name, arguments):
         bus = self.run.start(name, ["dbus-daemon", "--nofork", "--nopidfile", "--print-address",

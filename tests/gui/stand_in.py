@@ -181,10 +181,12 @@ class Notifications:
         <arg type='s' direction='out'/><arg type='s' direction='out'/>
         <arg type='s' direction='out'/><arg type='s' direction='out'/></method>
         <signal name='NotificationClosed'><arg type='u'/><arg type='u'/></signal>
+        <signal name='ActionInvoked'><arg type='u'/><arg type='s'/></signal>
         </interface></node>"""
 
     def __init__(self):
         self.shown = []  # (title, body)
+        self.clicks = False  # somebody clicks on each
         self.connection = connect(Gio.BusType.SESSION)
         self.connection.register_object(
             "/org/freedesktop/Notifications",
@@ -197,6 +199,9 @@ class Notifications:
             self.shown.append((arguments[3], arguments[4]))
             number = arguments[1] or len(self.shown)
             invocation.return_value(GLib.Variant("(u)", (number,)))
+            if self.clicks:
+                connection.emit_signal(sender, path, interface, "ActionInvoked",
+                                       GLib.Variant("(us)", (number, "default")))
             # It goes again by itself: 1 stands for that.
             connection.emit_signal(sender, path, interface, "NotificationClosed",
                                    GLib.Variant("(uu)", (number, 1)))

@@ -93,11 +93,11 @@ class Look:
                       run=self.run)
         x = eyes.wait_for("the icon's place", self.find_icon, run=self.run)
         eyes.click(x + 6, 14, 1 if dark else 3)
-        eyes.wait_for("the menu", lambda: not self.is_black(x - 60, 60), run=self.run)
+        eyes.wait_for("the menu", lambda: not self.is_bare(x - 60, 60), run=self.run)
         # And the submenu of the first session.
         eyes.click(x - 60, 74)
-        eyes.wait_for("its submenu", lambda: not self.is_black(x - 300, 74), run=self.run)
-        self.camera.take(f"panel-{name}", box=(1140, 0, 460, 280))
+        eyes.wait_for("its submenu", lambda: not self.is_bare(x - 300, 74), run=self.run)
+        self.camera.take(f"panel-{name}", box=(1140, 0, 460, 270))
         eyes.type_keys("Escape", "Escape")
         tray.end()
         assert tray.lines == [], tray.lines
@@ -119,10 +119,11 @@ class Look:
         return None
 
     @staticmethod
-    def is_black(x, y):
-        """As the screen is where nothing is."""
+    def is_bare(x, y):
+        """Nothing is there on the screen."""
         root = eyes.Gdk.get_default_root_window()
-        return max(eyes.Gdk.pixbuf_get_from_window(root, x, y, 1, 1).get_pixels()[:3]) == 0
+        pixel = eyes.Gdk.pixbuf_get_from_window(root, x, y, 1, 1).get_pixels()[:3]
+        return tuple(pixel) == desk.BACKGROUND
 
 
 def check_icons(run, desktop, camera):

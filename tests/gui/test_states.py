@@ -201,11 +201,19 @@ class Story:
         self.run.step("setting", "no notifications")
 
     def quit(self):
-        # Closing the window leaves the icon; the menu opens it again.
+        # Closing the window leaves the icon; the menu opens it again, and so does a notification.
         eyes.type_keys("ctrl+w")
         eyes.wait_for("no window", lambda: not eyes.window(), run=self.run)
         self.icon.choose("Open Status")
         eyes.wait_window(self.run)
+        eyes.focus()
+        eyes.type_keys("ctrl+w")
+        eyes.wait_for("no window", lambda: not eyes.window(), run=self.run)
+        self.icon.choose("Show Notifications")
+        self.notifications.clicks = True
+        session = Session(self.guest, "DESK-3")
+        eyes.wait_find("list item", "^DESK-3$", self.run)
+        session.close()
         self.icon.choose("Quit")
         status = self.tray.wait_end(chain.END_TIMEOUT)
         assert status == 0, status
