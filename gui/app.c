@@ -95,7 +95,8 @@ on_about(GSimpleAction *action, GVariant *parameter, gpointer user_data)
 {
     (void)action;
     (void)parameter;
-    gtk_show_about_dialog(GTK_WINDOW(find_window(user_data)), "program-name", "hvsession",
+    /* A dialog without a window that it belongs to is discouraged. */
+    gtk_show_about_dialog(GTK_WINDOW(show_window(user_data)), "program-name", "hvsession",
                           "version", HVS_VERSION, "logo-icon-name", HVS_APP_ID, "comments",
                           _("Enhanced Session for Hyper-V guests that lack it"), "license-type",
                           GTK_LICENSE_MIT_X11,

@@ -16,6 +16,7 @@ struct _HvsClient {
     GCancellable *cancellable;
     GDBusProxy *manager;         /* NULL: not yet */
     GDBusObjectManager *objects; /* likewise */
+    char *owner;                 /* of the name, whose properties the model has; NULL: nobody's */
     gboolean diagnosing;
 };
 
@@ -93,8 +94,12 @@ follow_owner(HvsClient *client)
         g_dbus_object_manager_client_get_name_owner(G_DBUS_OBJECT_MANAGER_CLIENT(client->objects));
     if (manager == NULL || objects == NULL) {
         hvs_model_set_service(client->model, HVS_SERVICE_ABSENT);
-    } else if (g_str_equal(manager, objects) && !is_present(client)) {
+    } else if (g_str_equal(manager, objects) &&
+               (!is_present(client) || g_strcmp0(manager, client->owner) != 0)) {
+        g_free(client->owner);
+        client->owner = g_strdup(manager);
         hvs_model_freeze(client->model);
+        hvs_model_set_service(client->model, HVS_SERVICE_SOUGHT); /* that of another is forgotten */
         copy_manager(client);
         copy_sessions(client);
         hvs_model_set_service(client->model, HVS_SERVICE_PRESENT);
@@ -345,6 +350,7 @@ hvs_client_dispose(GObject *object)
 static void
 hvs_client_finalize(GObject *object)
 {
+    g_free(HVS_CLIENT(object)->owner);
     g_object_unref(HVS_CLIENT(object)->cancellable);
     G_OBJECT_CLASS(hvs_client_parent_class)->finalize(object);
 }

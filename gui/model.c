@@ -287,12 +287,14 @@ hvs_model_get_ended(HvsModel *model)
     return list;
 }
 
+/* As the service counts them at the same time as it says that there are some. */
 static guint
 count_sessions(HvsModel *model)
 {
+    GVariant *count = get(model, "SessionCount", "u");
     g_autoptr(GPtrArray) sessions = hvs_model_get_sessions(model);
 
-    return sessions->len;
+    return count != NULL ? g_variant_get_uint32(count) : sessions->len;
 }
 
 /* ---- the whole ---- */

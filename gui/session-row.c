@@ -44,7 +44,7 @@ update_abilities(HvsSessionRow *row)
     }
 }
 
-/* "Connected for 5 min 2 s · 1920 × 1080, 32 bit" */
+/* "Connected for 5 min 2 s · 1920 × 1080, 32 bit", "Waiting for the client · 2 s" */
 static char *
 describe(HvsSession *session)
 {
@@ -52,8 +52,10 @@ describe(HvsSession *session)
     g_autofree char *status = hvs_session_status(session);
     g_autofree char *screen = hvs_session_screen(session);
     g_autofree char *duration = hvs_words_duration(now > started ? now - started : 0);
-    /* Translators: "Connected for 5 min 2 s" */
-    g_autofree char *words = g_strdup_printf(_("%s for %s"), status, duration);
+    g_autofree char *words = hvs_session_is_active(session)
+                                 /* Translators: a duration, "5 min 2 s" */
+                                 ? g_strdup_printf(_("Connected for %s"), duration)
+                                 : g_strdup_printf("%s · %s", status, duration);
 
     return screen[0] != '\0' ? g_strdup_printf("%s · %s", words, screen) : g_steal_pointer(&words);
 }

@@ -91,7 +91,7 @@ static void
 add_entry(hvs_tray *tray)
 {
     GtkWidget *submenu = gtk_menu_new();
-    struct entry entry = { .item = gtk_menu_item_new_with_label(""),
+    struct entry entry = { .item = gtk_menu_item_new_with_mnemonic(""),
                            .disconnect = gtk_menu_item_new_with_mnemonic(_("_Disconnect")) };
 
     connect_item(tray, entry.disconnect, "disconnect", NULL);
@@ -120,8 +120,11 @@ show_session(hvs_tray *tray, guint i, HvsSession *session)
         hvs_words_time(hvs_session_started(session), (guint64)g_get_real_time() / 1000);
     /* Translators: a client and the time of day when it connected */
     g_autofree char *label = g_strdup_printf(_("%s, since %s"), client, time);
+    /* The menu's label is one with mnemonics, whatever draws it. */
+    g_auto(GStrv) parts = g_strsplit(label, "_", -1);
+    g_autofree char *escaped = g_strjoinv("__", parts);
 
-    set_label(entry->item, label);
+    set_label(entry->item, escaped);
     set_parameter(entry->disconnect, g_variant_new_uint32(hvs_session_id(session)));
 }
 

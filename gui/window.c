@@ -364,8 +364,13 @@ hvs_window_unmap(GtkWidget *widget)
 void
 hvs_window_show_page(HvsWindow *window, const char *name)
 {
-    if (gtk_stack_get_child_by_name(window->pages, name) != NULL)
-        gtk_stack_set_visible_child_name(window->pages, name);
+    GtkWidget *page = gtk_stack_get_child_by_name(window->pages, name);
+
+    if (page == NULL)
+        return;
+    gtk_stack_set_visible_child(window->pages, page);
+    /* Where the keyboard goes on. */
+    gtk_widget_child_focus(page, GTK_DIR_TAB_FORWARD);
 }
 
 /* ---- object ---- */
@@ -446,6 +451,7 @@ hvs_window_init(HvsWindow *window)
     };
 
     gtk_widget_init_template(GTK_WIDGET(window));
+    gtk_info_bar_add_button(window->failure, _("_Close"), GTK_RESPONSE_CLOSE);
     hvs_rows_separate(window->session_rows);
     hvs_rows_separate(window->ended_rows);
     hvs_rows_separate(window->finding_rows);

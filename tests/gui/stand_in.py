@@ -32,11 +32,16 @@ def connect(bus_type):
         | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
 
 
+# org.freedesktop.DBus.RequestName
+ALLOW_REPLACEMENT, REPLACE_EXISTING, DO_NOT_QUEUE = 1, 2, 4
+
+
 def own_name(connection, name):
-    """4: DBUS_NAME_FLAG_DO_NOT_QUEUE."""
+    """Or takes it over from somebody who is a stand-in, too."""
     result = connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus",
                                   "org.freedesktop.DBus", "RequestName",
-                                  GLib.Variant("(su)", (name, 4)), None, 0, -1, None)
+                                  GLib.Variant("(su)", (name, ALLOW_REPLACEMENT | REPLACE_EXISTING
+                                                        | DO_NOT_QUEUE)), None, 0, -1, None)
     assert result.unpack() == (1,), f"{name} is taken"
 
 
@@ -260,8 +265,9 @@ class TrayIcon:
 
     def _entry(self, layout):
         number, properties, children = layout
-        return (number, properties.get("label", "").replace("_", ""), properties,
-                [self._entry(child) for child in children])
+        # "_" marks a mnemonic, "__" is an underscore.
+        label = re.sub("_(.)", r"\1", properties.get("label", ""))
+        return number, label, properties, [self._entry(child) for child in children]
 
     def labels(self):
         """Of what is to be seen; "-": a separator."""

@@ -182,6 +182,8 @@ test_states(void)
     expect_state(&f, HVS_STATE_WORKING, "Working: 1 session", "Enhanced Session is in use");
     add_session(&f, 2, "waiting", "");
     expect_state(&f, HVS_STATE_WORKING, "Working: 2 sessions", "Enhanced Session is in use");
+    hvs_model_set_property(f.model, "SessionCount", g_variant_new_uint32(3));
+    expect_state(&f, HVS_STATE_WORKING, "Working: 3 sessions", "Enhanced Session is in use");
     tear_down(&f);
 }
 

@@ -175,6 +175,28 @@ class Life:
         self.end(tray)
         self.run.step("keyboard", "pages, letters, Tab and the menu")
 
+    # ---- another service ----
+
+    def handover(self):
+        """The name goes from one service to the next without being free in between: nothing of the
+        first one is left."""
+        tray = self.desktop.start_tray(name="handover")
+        eyes.wait_shows("^Ready$", self.run)
+        self.service.change(State="active", Summary="Enhanced Session is in use", SessionCount=1)
+        self.service.add(1, **machine.session("OLD_PC", 5))
+        eyes.wait_shows("^Working: 1 session$", self.run)
+        first = self.service
+        self.service = stand_in.Service(**machine.ready(HostVersion="2.0"))
+        eyes.wait_find("list item", "^Enhanced Session: Supported, protocol version 2.0$",
+                       self.run)
+        eyes.wait_shows("^Ready$", self.run)
+        assert not eyes.window().find("list item", "OLD_PC", showing=False)
+        first.close()
+        eyes.focus()
+        eyes.type_keys("ctrl+q")
+        self.end(tray)
+        self.run.step("handover", "from one service to the next")
+
     # ---- at rest ----
 
     def rest(self):
@@ -194,9 +216,12 @@ class Life:
         eyes.wait_window(self.run)
         eyes.focus()
         self.service.change(State="active", SessionCount=1)
-        self.service.add(2, **machine.session("DESK-1", 5))
+        self.service.add(2, **machine.session("DESK_1", 5))
         eyes.type_keys("alt+2")
-        eyes.wait_find("list item", "^DESK-1$", self.run)
+        eyes.wait_find("list item", "^DESK_1$", self.run)
+        # An underscore of a name is no mnemonic.
+        eyes.wait_for("its name in the menu", lambda: any(
+            label.startswith("DESK_1, since ") for label in self.icon.labels()), run=self.run)
         moving = self.count(pid, settled=False)
         self.service.remove(2)
         self.service.change(State="ready", SessionCount=0)
@@ -270,5 +295,6 @@ def test(run, desktop, screenshots):
     life.window_only()
     life.opening()
     life.keyboard()
+    life.handover()
     life.rest()
     life.long_life()

@@ -126,7 +126,7 @@ class Story:
         row.find("push button", "^Disconnect$").act()
         eyes.wait_shows("You are not allowed to do this", self.run)
         self.picture("8-not-allowed")
-        eyes.find("info bar", "").find("push button", "").act()
+        eyes.find("info bar", "").find("push button", "^Close$").act()
         eyes.wait_hides("You are not allowed", self.run)
         self.polkit.allows = True
         eyes.find("list item", "^DESK-1$").find("push button", "^Disconnect$").act()
@@ -214,6 +214,12 @@ class Story:
         session = Session(self.guest, "DESK-3")
         eyes.wait_find("list item", "^DESK-3$", self.run)
         session.close()
+        eyes.focus()
+        eyes.type_keys("ctrl+w")
+        eyes.wait_for("no window", lambda: not eyes.window(), run=self.run)
+        self.icon.choose("About")
+        eyes.wait_for("the dialog", lambda: eyes.window("About"), run=self.run)
+        self.camera.take("states-12-about", eyes.window("About"))
         self.icon.choose("Quit")
         status = self.tray.wait_end(chain.END_TIMEOUT)
         assert status == 0, status
