@@ -22,7 +22,7 @@ project_says() { # WORD
     sed -n "/^project(/,/)/s/.*$1 \"\?\([^ \")]*\).*/\1/p" "$top/CMakeLists.txt"
 }
 
-version=$(project_says VERSION) homepage=$(project_says HOMEPAGE_URL) tray= options=()
+version=$(project_says VERSION) homepage=$(project_says HOMEPAGE_URL) options=()
 while [ $# -gt 0 ]; do
     case $1 in
     --version) version=${2:?--version takes a version}; shift ;;
@@ -43,13 +43,11 @@ trap 'rm -rf "$stage"' EXIT
 [ -z "$homepage" ] || options+=(-DHOMEPAGE="$homepage")
 for bitness in x86 x64; do
     built=$top/build/windows-$bitness/windows
-    [ -e "$built/hvsession.exe" ] || fail "$built/hvsession.exe is missing: build windows-$bitness"
     mkdir "$stage/$bitness"
-    cp "$built/hvsession.exe" "$stage/$bitness/"
-    if [ -e "$built/tray/hvsession-tray.exe" ]; then
-        cp "$built/tray/hvsession-tray.exe" "$stage/$bitness/"
-        tray=-DHAVE_TRAY
-    fi
+    for program in "$built/hvsession.exe" "$built/tray/hvsession-tray.exe"; do
+        [ -e "$program" ] || fail "$program is missing: build the preset windows-$bitness"
+        cp "$program" "$stage/$bitness/"
+    done
 done
 sed 's/$/\r/' "$top/LICENSE" > "$stage/license.txt"
 find "$stage" -exec touch --date="@$epoch" {} +
@@ -58,6 +56,5 @@ mkdir -p "$(dirname "$out")"
 # A warning is an error; one of them is on the name setup.exe, for which Windows loads what it would
 # not for another.
 SOURCE_DATE_EPOCH=$epoch makensis -V2 -WX -INPUTCHARSET UTF8 -DVERSION="$version" \
-    -DSTAGE="$stage" -DOUT="$out" "${options[@]}" ${tray:+"$tray"} \
-    "$here/hvsession.nsi"
+    -DTOP="$top" -DSTAGE="$stage" -DOUT="$out" "${options[@]}" "$here/hvsession.nsi"
 echo "$out"

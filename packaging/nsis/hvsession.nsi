@@ -2,8 +2,8 @@
 ;
 ; Defined by build.sh:
 ;   VERSION   "0.1.0", of CMakeLists.txt
-;   STAGE     a folder with license.txt, x86/hvsession.exe and x64/hvsession.exe; and with
-;             hvsession-tray.exe in both, if HAVE_TRAY is defined
+;   TOP       the source tree
+;   STAGE     a folder with license.txt, and x86/ and x64/ with hvsession.exe and hvsession-tray.exe
 ;   OUT       the program to write
 ;   HOMEPAGE  the project's address, if it has one
 ;
@@ -79,8 +79,8 @@ VIAddVersionKey /LANG=0 "OriginalFilename" "${NAME}-${VERSION}-setup.exe"
 !include StrFunc.nsh
 ${StrStr}
 
-!define MUI_ICON "${__FILEDIR__}\hvsession.ico"
-!define MUI_UNICON "${__FILEDIR__}\hvsession.ico"
+!define MUI_ICON "${TOP}/windows/tray/icons/hvsession.ico"
+!define MUI_UNICON "${TOP}/windows/tray/icons/hvsession.ico"
 ; The icon at 96 pixels on a plain ground, in the 164 x 314 pixels that Modern UI asks for.
 !define MUI_WELCOMEFINISHPAGE_BITMAP "${__FILEDIR__}\welcome.bmp"
 !define MUI_ABORTWARNING
@@ -97,9 +97,7 @@ Var Override
 
 ; What the installation did, for the finish page.
 Var FinishText
-!ifdef HAVE_TRAY
 Var TrayWasShown
-!endif
 !include tool.nsh
 !include machine.nsh
 !include switches.nsh
@@ -204,7 +202,11 @@ Function ${UN}RemoveInstalled
     Call ${UN}RemoveFile
     Delete "$INSTDIR\license.txt"
     Delete "$INSTDIR\uninstall.exe"
-    RMDir "$INSTDIR"
+    ${If} ${RebootFlag}
+        RMDir /REBOOTOK "$INSTDIR"
+    ${Else}
+        RMDir "$INSTDIR"
+    ${EndIf}
     DeleteRegKey HKLM "${UNINSTALL_KEY}"
     Pop $0
 FunctionEnd
@@ -226,7 +228,7 @@ FunctionEnd
 Function Fail ; why
     Exch $0
     ${Say} "$0"
-    ${If} $OldVersion == ""
+    ${If} $OldService == ""
         ${Say} "$(TakingOutText)"
         ${RunTool} "uninstall"
         Call RemoveInstalled
@@ -302,14 +304,12 @@ FunctionEnd
 Section "$(ServiceName)" ServiceSection
     SectionIn RO
     ${Log} "installing ${NAME} ${VERSION} in $INSTDIR"
-!ifdef HAVE_TRAY
     FindWindow $0 "${NAME}-tray" ; the class of its hidden window
     StrCpy $TrayWasShown 0
     ${If} $0 <> 0
         StrCpy $TrayWasShown 1
     ${EndIf}
-!endif
-    ${If} $OldVersion != ""
+    ${If} $OldService != ""
         ${Say} "$(ReplacingText)"
         StrCpy $ToolPath "$PLUGINSDIR\${NAME}.exe"
         SetOutPath $PLUGINSDIR
@@ -338,7 +338,6 @@ Section "$(ServiceName)" ServiceSection
     ${EndIf}
 SectionEnd
 
-!ifdef HAVE_TRAY
 Section "$(TrayName)" TraySection
     SetOutPath $INSTDIR
     Call EndTray
@@ -350,7 +349,6 @@ Section "$(TrayName)" TraySection
         Exec '"$WINDIR\explorer.exe" "$INSTDIR\${NAME}-tray.exe"'
     ${EndIf}
 SectionEnd
-!endif
 
 Section "$(StartMenuName)" StartMenuSection
     SetShellVarContext all
@@ -359,11 +357,9 @@ Section "$(StartMenuName)" StartMenuSection
     CreateDirectory "$SMPROGRAMS\${NAME}"
     CreateShortCut "${PROMPT_LINK}" "$SYSDIR\cmd.exe" \
         '/k ${NAME} status' "$INSTDIR\${NAME}.exe"
-!ifdef HAVE_TRAY
     ${If} ${SectionIsSelected} ${TraySection}
         CreateShortCut "${STATUS_LINK}" "$INSTDIR\${NAME}-tray.exe" "--open"
     ${EndIf}
-!endif
 SectionEnd
 
 ; What "Programs and Features" shows; and the choices, for the setup of the next version.
@@ -429,11 +425,9 @@ FunctionEnd
 
 ; Always: what is left when the files are there.
 Section
-!ifdef HAVE_TRAY
     ${IfNot} ${SectionIsSelected} ${TraySection}
         Call RemoveTray
     ${EndIf}
-!endif
     ${IfNot} ${SectionIsSelected} ${StartMenuSection}
         Call RemoveStartMenu
     ${EndIf}
@@ -561,14 +555,12 @@ Function SetParts
     ${AndIfNot} ${FileExists} "$SMPROGRAMS\${NAME}\*.*"
         !insertmacro UnselectSection ${StartMenuSection}
     ${EndIf}
-!ifdef HAVE_TRAY
     ${If} $SwitchNoTray = 1
         !insertmacro UnselectSection ${TraySection}
     ${ElseIf} $OldVersion != ""
     ${AndIfNot} ${FileExists} "$OldFolder\${NAME}-tray.exe"
         !insertmacro UnselectSection ${TraySection}
     ${EndIf}
-!endif
 FunctionEnd
 
 Function SetFolder
@@ -636,7 +628,6 @@ FunctionEnd
 
 ; Through Explorer where that is possible: it starts programs without the wizard's rights.
 Function ShowStatus
-!ifdef HAVE_TRAY
     SetShellVarContext all
     ${If} ${SectionIsSelected} ${TraySection}
         ${If} ${FileExists} "${STATUS_LINK}"
@@ -646,16 +637,13 @@ Function ShowStatus
         ${EndIf}
         Return
     ${EndIf}
-!endif
     SetOutPath $INSTDIR
     Exec '"$SYSDIR\cmd.exe" /k ${NAME} status'
 FunctionEnd
 
 !insertmacro MUI_FUNCTION_DESCRIPTION_BEGIN
 !insertmacro MUI_DESCRIPTION_TEXT ${ServiceSection} "$(ServiceDescription)"
-!ifdef HAVE_TRAY
 !insertmacro MUI_DESCRIPTION_TEXT ${TraySection} "$(TrayDescription)"
-!endif
 !insertmacro MUI_DESCRIPTION_TEXT ${StartMenuSection} "$(StartMenuDescription)"
 !insertmacro MUI_FUNCTION_DESCRIPTION_END
 
@@ -669,7 +657,16 @@ Section "un.${NAME}"
     ${Log} "removing ${NAME} ${VERSION} from $INSTDIR"
     StrCpy $ToolPath "$INSTDIR\${NAME}.exe"
     ${Say} "$(RemovingServiceText)"
-    ${RunTool} "uninstall"
+    ${If} ${FileExists} $ToolPath
+        ${RunTool} "uninstall"
+    ${Else}
+        ; Gone by other hands: that is all right if the service is, too.
+        StrCpy $ToolStatus ${EXIT_FAILED}
+        ReadRegStr $0 HKLM "${SERVICE_KEY}" "ImagePath"
+        ${If} $0 == ""
+            StrCpy $ToolStatus 0
+        ${EndIf}
+    ${EndIf}
     ${If} $ToolStatus = ${EXIT_REBOOT}
         SetRebootFlag true
     ${ElseIf} $ToolStatus != 0

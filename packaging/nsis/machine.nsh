@@ -11,6 +11,7 @@ Var NlaOff            ; 1: already
 Var RemoteSession     ; 1: whoever runs this does so through Remote Desktop
 Var OldVersion        ; of the installation that this one replaces; "" if there is none
 Var OldFolder
+Var OldService        ; its command; also there if it was installed by hand; "" if there is none
 Var OldOptions        ; of "hvsession setup", as it was called by that installation
 
 !define GUEST_KEY "SOFTWARE\Microsoft\Virtual Machine\Guest"
@@ -66,6 +67,7 @@ Function FindMachine
 
     ReadRegStr $OldVersion HKLM "${UNINSTALL_KEY}" "DisplayVersion"
     ReadRegStr $OldFolder HKLM "${UNINSTALL_KEY}" "InstallLocation"
+    ReadRegStr $OldService HKLM "${SERVICE_KEY}" "ImagePath"
     ReadRegStr $OldOptions HKLM "${UNINSTALL_KEY}" "${OPTIONS_VALUE}"
     Pop $0
 FunctionEnd

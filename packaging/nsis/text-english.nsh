@@ -71,7 +71,7 @@ changed. To see which, open a command prompt as administrator in $INSTDIR and ru
 ${TEXT} ShowStatusText "&Show status"
 
 ; ---- progress ----
-${TEXT} ReplacingText "Stopping ${NAME} $OldVersion"
+${TEXT} ReplacingText "Stopping the service that is there"
 ${TEXT} InstallingServiceText "Installing the service"
 ${TEXT} UndoingText "Putting settings back that are not wanted any more"
 ${TEXT} ChangingSettingsText "Changing Remote Desktop settings"
@@ -97,8 +97,8 @@ object?"
 ${TEXT} InstallFailedText "The service could not be installed; the lines above say why."
 ${TEXT} TakingOutText "Removing what was installed so far"
 ${TEXT} FailedText "Setup has failed"
-${TEXT} RemoveFailedText "The service could not be removed; the lines above say why. ${NAME} \
-stays installed, so that its settings can still be put back."
+${TEXT} RemoveFailedText "The service could not be removed. ${NAME} stays installed, so that \
+settings can still be put back. If ${NAME}.exe is missing, install ${NAME} again first."
 
 ; ---- the command line ----
 ${TEXT} BadSwitchText "Unknown switch: $BadSwitch"

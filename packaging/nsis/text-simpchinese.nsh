@@ -55,7 +55,7 @@ $INSTDIR 中运行：${NAME} setup --dry-run"
 ${TEXT} ShowStatusText "显示状态(&S)"
 
 ; ---- progress ----
-${TEXT} ReplacingText "正在停止 ${NAME} $OldVersion"
+${TEXT} ReplacingText "正在停止已有的服务"
 ${TEXT} InstallingServiceText "正在安装服务"
 ${TEXT} UndoingText "正在恢复不再需要更改的设置"
 ${TEXT} ChangingSettingsText "正在更改远程桌面设置"
@@ -76,7 +76,7 @@ ${TEXT} CopyFailedText "无法写入 $OUTDIR。磁盘已满，或被防病毒软
 ${TEXT} InstallFailedText "无法安装服务；原因见上文。"
 ${TEXT} TakingOutText "正在移除已安装的内容"
 ${TEXT} FailedText "安装失败"
-${TEXT} RemoveFailedText "无法移除服务；原因见上文。${NAME} 保持安装状态，以便仍可恢复设置。"
+${TEXT} RemoveFailedText "无法移除服务。${NAME} 保持安装状态，以便仍可恢复设置。如果缺少 ${NAME}.exe，请先重新安装 ${NAME}。"
 
 ; ---- the command line ----
 ${TEXT} BadSwitchText "未知开关：$BadSwitch"

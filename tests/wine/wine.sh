@@ -4,14 +4,15 @@
 #   tests/wine/wine.sh x86|x64 PROGRAM [ARGUMENT...]
 #   tests/wine/wine.sh x86|x64 --prepare     only makes what is needed
 #   tests/wine/wine.sh --can x86|x64         exit status 0: it could run such programs
-#   tests/wine/wine.sh x86|win32|x64 --enter COMMAND [ARGUMENT...]
+#   tests/wine/wine.sh x86|x64|win32|win64 --enter COMMAND [ARGUMENT...]
 #                                            runs a command of this system, which finds wine and
 #                                            WINEPREFIX, and may start any number of programs
 #
-# x86 is a 64-bit Windows that runs 32-bit programs, too; win32 is a 32-bit one. x64 runs in this
-# system's Wine. So do the others, if that Wine has its 32-bit part (package wine32); else they run
-# in a small Debian root of their own that has, since i386 packages often cannot be installed beside
-# newer amd64 ones. That root takes root rights, and some minutes once.
+# x86 and x64 are what the programs are that run there, on a 64-bit Windows; win32 and win64 are a
+# 32-bit and a 64-bit Windows with both kinds, to install things on, where nothing is left from other
+# tests. x64 runs in this system's Wine. So do the others, if that Wine has its 32-bit part (package
+# wine32); else they run in a small Debian root of their own that has, since i386 packages often
+# cannot be installed beside newer amd64 ones. That root takes root rights, and some minutes once.
 # Prefixes and root are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession/wine. Two runs of one bitness
 # wait for each other.
 set -euo pipefail
@@ -33,7 +34,7 @@ can_run() { # BITNESS
     command -v wine > /dev/null || return 1
     case $1 in
     x64) return 0 ;;
-    x86 | win32)
+    x86 | win32 | win64)
         has_wine32 || { [ "$(id -u)" -eq 0 ] && command -v mmdebstrap unshare > /dev/null; }
         ;;
     *) return 1 ;;

@@ -13,6 +13,7 @@
  *     set KEY|NAME|N      stores a REG_DWORD there
  *     text KEY|NAME|TEXT  stores a REG_SZ there
  *     await TEXT          until a dialog's control has TEXT in it: "yes", or "no" after LONG_TIME
+ *     window CLASS        until there is a window of that class: "yes" or "no", likewise
  *     press TEXT          the enabled button whose text begins so, "&" left out: "yes" or "no"
  *     key CLASS|N         a virtual key to the control of that class: "yes" or "no"
  *     dialog              the place of the dialog in front (left, top, right, bottom), then a line
@@ -76,32 +77,31 @@ print_wide(const WCHAR *wide)
 
 /* ---- programs, registry, service ---- */
 
-static bool
+/* NULL: it cannot be started. */
+static HANDLE
 start(WCHAR *command_line)
 {
     STARTUPINFOW startup = { .cb = sizeof startup };
     PROCESS_INFORMATION process;
 
     if (!CreateProcessW(NULL, command_line, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &process))
-        return false;
+        return NULL;
     CloseHandle(process.hThread);
-    started = process.hProcess;
-    return true;
+    return process.hProcess;
 }
 
 static void
-wait_for_program(DWORD time)
+answer_exit_code(HANDLE program)
 {
     DWORD code = 0;
     char text[16];
 
-    if (started == NULL || WaitForSingleObject(started, time) != WAIT_OBJECT_0) {
-        answer(started == NULL ? "no program" : "running");
+    if (program == NULL || WaitForSingleObject(program, LONG_TIME) != WAIT_OBJECT_0) {
+        answer(program == NULL ? "no program" : "running");
         return;
     }
-    GetExitCodeProcess(started, &code);
-    CloseHandle(started);
-    started = NULL;
+    GetExitCodeProcess(program, &code);
+    CloseHandle(program);
     snprintf(text, sizeof text, "%lu", code);
     answer(text);
 }
@@ -109,23 +109,22 @@ wait_for_program(DWORD time)
 static void
 do_start(WCHAR *argument)
 {
-    answer_yes(start(argument));
+    started = start(argument);
+    answer_yes(started != NULL);
 }
 
 static void
 do_run(WCHAR *argument)
 {
-    if (start(argument))
-        wait_for_program(LONG_TIME);
-    else
-        answer("no program");
+    answer_exit_code(start(argument));
 }
 
 static void
 do_wait(WCHAR *argument)
 {
     (void)argument;
-    wait_for_program(LONG_TIME);
+    answer_exit_code(started);
+    started = NULL;
 }
 
 static void
@@ -294,12 +293,13 @@ find_control(const WCHAR *wanted, bool (*matches)(HWND, const WCHAR *))
     return search.found;
 }
 
+/* Until condition(argument) holds. */
 static void
-do_await(WCHAR *argument)
+answer_when(bool (*condition)(WCHAR *argument), WCHAR *argument)
 {
     DWORD begun = GetTickCount();
 
-    while (find_control(argument, contains_text) == NULL) {
+    while (!condition(argument)) {
         if (GetTickCount() - begun > LONG_TIME) {
             answer("no");
             return;
@@ -307,6 +307,30 @@ do_await(WCHAR *argument)
         Sleep(LOOKED);
     }
     answer("yes");
+}
+
+static bool
+dialog_has_text(WCHAR *argument)
+{
+    return find_control(argument, contains_text) != NULL;
+}
+
+static void
+do_await(WCHAR *argument)
+{
+    answer_when(dialog_has_text, argument);
+}
+
+static bool
+window_is_there(WCHAR *argument)
+{
+    return FindWindowW(argument, NULL) != NULL;
+}
+
+static void
+do_window(WCHAR *argument)
+{
+    answer_when(window_is_there, argument);
 }
 
 static void
@@ -406,9 +430,9 @@ static const struct {
     const char *word;
     void (*run)(WCHAR *argument);
 } commands[] = {
-    { "run", do_run },     { "start", do_start }, { "wait", do_wait },     { "state", do_state },
-    { "value", do_value }, { "set", do_set },     { "await", do_await },   { "text", do_text },
-    { "press", do_press }, { "key", do_key },     { "dialog", do_dialog },
+    { "run", do_run },       { "start", do_start }, { "wait", do_wait },   { "state", do_state },
+    { "value", do_value },   { "set", do_set },     { "await", do_await }, { "text", do_text },
+    { "window", do_window }, { "press", do_press }, { "key", do_key },     { "dialog", do_dialog },
 };
 
 static void

@@ -28,6 +28,7 @@ BUILDER = os.path.join(TOP, "packaging", "nsis", "build.sh")
 SIZE_MAX = 1_500_000  # bytes
 
 UNINSTALL = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\hvsession"
+RUN = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
 TERMINAL_SERVER = r"SYSTEM\CurrentControlSet\Control\Terminal Server"
 RDP_TCP = TERMINAL_SERVER + r"\WinStations\RDP-Tcp"
 LSA = r"SYSTEM\CurrentControlSet\Control\Lsa"
@@ -51,7 +52,7 @@ BLANK_PASSWORD_BOX = "Let accounts without a password log on"
 HOMEPAGE = "https://hvsession.example/"
 VK_SPACE, VK_END = 0x20, 0x23
 
-HAVE_TRAY = os.path.exists(os.path.join(BUILD, "windows-x64/windows/tray/hvsession-tray.exe"))
+TRAY_CLASS = "hvsession-tray"
 
 
 def build(out, *options, environment=None):
@@ -215,9 +216,8 @@ def silent_default(machine):
     expect("the log says what was run", "> hvsession setup" in log, True)
     expect("settings", machine.settings(), ("dword 0", "dword 1" if is_xp(machine) else "dword 0",
                                             "dword 1"))
-    expect("start menu", machine.exists(START_MENU, "hvsession command prompt.lnk"), True)
-    if HAVE_TRAY:
-        expect("tray", machine.exists(FOLDER, "hvsession-tray.exe"), True)
+    for name in ("hvsession status.lnk", "hvsession command prompt.lnk"):
+        expect(name, machine.exists(START_MENU, name), True)
     expect("exit code", machine.uninstall()[0], 0)
 
 
@@ -230,6 +230,7 @@ def silent_switches(machine):
     expect("settings", machine.settings(), FRESH)
     expect("start menu", machine.exists(START_MENU), False)
     expect("tray", machine.exists("hv session", "hvsession-tray.exe"), False)
+    expect("with Windows", machine.value(RUN, "hvsession-tray"), "none")
     quiet = machine.value(UNINSTALL, "QuietUninstallString").removeprefix("string ")
     machine.command(quiet)
     machine.await_true("removal", lambda: not machine.exists("hv session"))
@@ -262,6 +263,12 @@ def silent_upgrade(machine):
     expect_installed(machine, "hv session", program_version())
     expect("the old folder", machine.exists(FOLDER), False)
     expect("settings", machine.settings(), FRESH)
+    # Its program gone by other hands: as long as the service is there, nothing is removed.
+    program = os.path.join(machine.drive, "hv session", "hvsession.exe")
+    expect("stop", machine.command(f'"{windows_path(program)}" stop'), 0)
+    os.rename(program, program + ".away")
+    expect("uninstaller without it", machine.uninstall("hv session")[0], 1)
+    os.rename(program + ".away", program)
     # A file of somebody else's stays, and so does its folder.
     machine.put(machine.setup, "hv session", "mine.exe")
     expect("uninstaller", machine.uninstall("hv session")[0], 0)
@@ -360,7 +367,7 @@ def crop(picture, place):
 def test_pages(run, kind):
     os.makedirs(PICTURES, exist_ok=True)
     display = chain.Display(run)
-    tests = {"win32": (pages_all,), "win64": (pages_choices, pages_findings, pages_boxes,
+    tests = {"win32": (pages_all, pages_tray), "win64": (pages_choices, pages_findings, pages_boxes,
                                             pages_cancelled)}
     with Machine(run, kind, "winxp" if kind == "win32" else "win7",
                  display.environment) as machine:
@@ -394,9 +401,9 @@ def pages_all(machine, display):
     wizard.page("progress", "Completed")
     wizard.press("Next")
     wizard.page("finish", "its service runs")
-    wizard.press("Show status")
     wizard.press("Finish")
     expect("exit code", wizard.end(), 0)
+    expect("the status", machine.result(f"window {TRAY_CLASS}"), "yes")
     expect_installed(machine, FOLDER, program_version())
     expect("settings", machine.settings(), ("dword 0", "dword 1", "dword 1"))
 
@@ -407,6 +414,20 @@ def pages_all(machine, display):
     wizard.press("Close")
     expect("exit code", wizard.end(), 0)
     machine.remove_uninstaller()
+
+
+def pages_tray(machine, _display):
+    """The notification-area app: started with Windows; replaced and removed while it runs."""
+    program = "C:\\" + FOLDER.replace("/", "\\") + r"\hvsession-tray.exe"
+    expect("exit code", machine.install("")[0], 0)
+    expect("with Windows", machine.value(RUN, "hvsession-tray"),
+           f'string "{program}" --background')
+    expect("start", machine.result(f'start "{program}"'), "yes")
+    expect("its window", machine.result(f"window {TRAY_CLASS}"), "yes")
+    expect("over itself", machine.install("")[0], 0)
+    expect("the replaced one has ended", machine.result("wait"), "0")
+    expect("the new one", machine.result(f"window {TRAY_CLASS}"), "yes")
+    expect("uninstaller", machine.uninstall()[0], 0)
 
 
 def pages_choices(machine, display):

@@ -18,7 +18,7 @@ WINE = os.path.join(TOP, "tests", "wine", "wine.sh")
 OPERATOR = os.path.join(BUILD, "windows-x86", "tests", "packaging", "windows", "operator.exe")
 
 # What wine.sh calls it, and the programs that belong on it.
-KINDS = {"win32": ("win32", "x86"), "win64": ("x86", "x64")}
+KINDS = {"win32": "x86", "win64": "x64"}
 
 LONG_TIME = 60  # seconds; a loaded machine is not a failure
 LOOKED = 0.05
@@ -70,17 +70,17 @@ class Windows:
     def __init__(self, run, kind, version, environment=None):
         self.run = run
         self.kind, self.version = kind, version
-        self.name, self.bitness = KINDS[kind]
+        self.bitness = KINDS[kind]
         self.environment = environment or {}
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        self.prefix = os.path.join(cache, "hvsession", "wine", f"prefix-{self.name}")
+        self.prefix = os.path.join(cache, "hvsession", "wine", f"prefix-{kind}")
         self.drive = os.path.join(self.prefix, "drive_c")
 
     def __enter__(self):
         backup = self.run.path("registry-backup")
         shutil.rmtree(backup, ignore_errors=True)
         self.process = subprocess.Popen(
-            [WINE, self.name, "--enter", "bash", "-c", SESSION, "session", backup,
+            [WINE, self.kind, "--enter", "bash", "-c", SESSION, "session", backup,
              windows_path(OPERATOR)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env={**os.environ, **self.environment}, text=True, encoding="utf-8")
