@@ -16,7 +16,6 @@ struct _HvsClient {
     GCancellable *cancellable;
     GDBusProxy *manager;         /* NULL: not yet */
     GDBusObjectManager *objects; /* likewise */
-    char *owner;                 /* of the name, whose properties the model has; NULL: nobody's */
     gboolean diagnosing;
 };
 
@@ -81,7 +80,8 @@ is_present(HvsClient *client)
     return hvs_model_get_service(client->model) == HVS_SERVICE_PRESENT;
 }
 
-/* The service is there when both proxies have loaded what it publishes. */
+/* The service is there when both proxies have loaded what it publishes. When another one takes the
+ * name over, the object manager tells that there is none in between. */
 static void
 follow_owner(HvsClient *client)
 {
@@ -94,12 +94,8 @@ follow_owner(HvsClient *client)
         g_dbus_object_manager_client_get_name_owner(G_DBUS_OBJECT_MANAGER_CLIENT(client->objects));
     if (manager == NULL || objects == NULL) {
         hvs_model_set_service(client->model, HVS_SERVICE_ABSENT);
-    } else if (g_str_equal(manager, objects) &&
-               (!is_present(client) || g_strcmp0(manager, client->owner) != 0)) {
-        g_free(client->owner);
-        client->owner = g_strdup(manager);
+    } else if (g_str_equal(manager, objects) && !is_present(client)) {
         hvs_model_freeze(client->model);
-        hvs_model_set_service(client->model, HVS_SERVICE_SOUGHT); /* that of another is forgotten */
         copy_manager(client);
         copy_sessions(client);
         hvs_model_set_service(client->model, HVS_SERVICE_PRESENT);
@@ -350,7 +346,6 @@ hvs_client_dispose(GObject *object)
 static void
 hvs_client_finalize(GObject *object)
 {
-    g_free(HVS_CLIENT(object)->owner);
     g_object_unref(HVS_CLIENT(object)->cancellable);
     G_OBJECT_CLASS(hvs_client_parent_class)->finalize(object);
 }

@@ -68,7 +68,9 @@ class Node:
 
     @property
     def role(self):
-        return self.accessible.get_role_name()
+        name = self.accessible.get_role_name()
+        # As it was called before at-spi2 2.54.
+        return "push button" if name == "button" else name
 
     @property
     def text(self):
