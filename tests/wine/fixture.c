@@ -9,8 +9,10 @@
 #include "common/status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strsafe.h>
+#include <winternl.h>
 
 #define STOP_LIMIT 2000u
 
@@ -366,4 +368,37 @@ remove_firewall(void)
 {
     register_firewall(L"hnetcfg.dll");
     registry_delete_key(FAKE_FIREWALL);
+}
+
+/* SystemExtendedHandleInformation: all handles of the machine. */
+#define HANDLE_INFORMATION 64
+
+struct handle_entry {
+    void     *object;
+    ULONG_PTR process, handle;
+    ULONG     access;
+    USHORT    trace, type;
+    ULONG     attributes, reserved;
+};
+
+struct handle_table {
+    ULONG_PTR           count, reserved;
+    struct handle_entry entries[];
+};
+
+unsigned
+count_handles(DWORD process)
+{
+    ULONG size = 16u << 20, used;
+    struct handle_table *table = malloc(size);
+    unsigned count = 0;
+
+    if (table == NULL || NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)HANDLE_INFORMATION,
+                                                  table, size, &used) != 0)
+        fail("listing handles");
+    for (ULONG_PTR i = 0; i < table->count; i++)
+        if (table->entries[i].process == process)
+            count++;
+    free(table);
+    return count;
 }

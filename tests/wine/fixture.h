@@ -52,5 +52,7 @@ void wait_status(const char *contained);
 SC_HANDLE open_service(void);
 /* The id of its process. */
 DWORD service_process(void);
+/* How many handles a process has. */
+unsigned count_handles(DWORD process);
 
 #endif

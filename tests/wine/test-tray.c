@@ -5,6 +5,7 @@
  *
  * Prints "picture NAME" where a picture of the screen is wanted, and waits for a line then: see
  * tray.py. */
+#include "fake-doctor.h"
 #include "fixture.h"
 #include "walk.h"
 #include "winhost.h"
@@ -17,6 +18,7 @@
 #include "common/status.h"
 
 #include <psapi.h>
+#include <shellapi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,8 +59,7 @@ set_value(const WCHAR *path, const WCHAR *name, DWORD type, const void *value, D
 
     if (RegCreateKeyExW(HKEY_CURRENT_USER, path, 0, NULL, 0, KEY_SET_VALUE, NULL, &key, NULL) !=
             ERROR_SUCCESS ||
-        (value != NULL ? RegSetValueExW(key, name, 0, type, value, size)
-                       : RegDeleteValueW(key, name) * 0) != ERROR_SUCCESS)
+        RegSetValueExW(key, name, 0, type, value, size) != ERROR_SUCCESS)
         fail("the registry's %ls\\%ls", path, name);
     RegCloseKey(key);
 }
@@ -99,9 +100,10 @@ install_programs(const char *program, const char *library, const char *tray_path
     set_up(copy, library);
 }
 
-/* As a Windows of that language has them: Wine's own has no Chinese characters. */
+/* As a Windows of that language has them, height pixels at 96 dots an inch: Wine's own font has no
+ * Chinese characters. */
 static void
-set_fonts(const WCHAR *face)
+set_fonts(const WCHAR *face, int height)
 {
     NONCLIENTMETRICSW metrics = { .cbSize = sizeof metrics };
     LOGFONTW *const fonts[] = { &metrics.lfMessageFont, &metrics.lfMenuFont, &metrics.lfStatusFont,
@@ -109,8 +111,10 @@ set_fonts(const WCHAR *face)
 
     if (!SystemParametersInfoW(SPI_GETNONCLIENTMETRICS, sizeof metrics, &metrics, 0))
         fail("SPI_GETNONCLIENTMETRICS");
-    for (unsigned i = 0; i < ARRAYSIZE(fonts); i++)
+    for (unsigned i = 0; i < ARRAYSIZE(fonts); i++) {
         StringCchCopyW(fonts[i]->lfFaceName, ARRAYSIZE(fonts[i]->lfFaceName), face);
+        fonts[i]->lfHeight = -height;
+    }
     if (!SystemParametersInfoW(SPI_SETNONCLIENTMETRICS, sizeof metrics, &metrics,
                                SPIF_UPDATEINIFILE))
         fail("SPI_SETNONCLIENTMETRICS");
@@ -505,6 +509,114 @@ test_single_instance(void)
     walk_wait_text(dialog, IDC_STATE, L"Ready");
 }
 
+/* Is the icon in the notification area? It is known by its window and number, to anybody. */
+static bool
+change_icon(DWORD message)
+{
+    NOTIFYICONDATAW data = { .cbSize = NOTIFYICONDATAW_V2_SIZE, .hWnd = hidden, .uID = 1 };
+
+    return Shell_NotifyIconW(message, &data) != FALSE;
+}
+
+/* The shell has been restarted, and has lost all icons. */
+static void
+test_taskbar_created(void)
+{
+    if (!change_icon(NIM_MODIFY) || !change_icon(NIM_DELETE) || change_icon(NIM_MODIFY))
+        fail("the icon was not there, or does not go");
+    SendMessageW(hidden, RegisterWindowMessageW(L"TaskbarCreated"), 0, 0);
+    if (!change_icon(NIM_MODIFY))
+        fail("the icon has not come back");
+}
+
+static DWORD
+number_of(const WCHAR *path, const WCHAR *name, DWORD otherwise)
+{
+    DWORD value = otherwise, size = sizeof value;
+    HKEY key;
+
+    if (RegOpenKeyExW(HKEY_CURRENT_USER, path, 0, KEY_QUERY_VALUE, &key) != ERROR_SUCCESS)
+        return otherwise;
+    RegQueryValueExW(key, name, NULL, NULL, (BYTE *)&value, &size);
+    RegCloseKey(key);
+    return value;
+}
+
+static void
+wait_number(const WCHAR *path, const WCHAR *name, DWORD expected)
+{
+    DWORD began = GetTickCount();
+
+    while (number_of(path, name, !expected) != expected) {
+        if (GetTickCount() - began > LONG_TIME)
+            fail("%ls is not %lu", name, expected);
+        Sleep(20);
+    }
+}
+
+static bool
+starts_with_windows(void)
+{
+    WCHAR command[MAX_PATH] = L"";
+    DWORD size = sizeof command - sizeof *command;
+    HKEY key;
+
+    if (RegOpenKeyExW(HKEY_CURRENT_USER, L"Software\\Microsoft\\Windows\\CurrentVersion\\Run", 0,
+                      KEY_QUERY_VALUE, &key) != ERROR_SUCCESS)
+        return false;
+    RegQueryValueExW(key, L"hvsession-tray", NULL, NULL, (BYTE *)command, &size);
+    RegCloseKey(key);
+    return wcsstr(command, L"hvsession-tray.exe\" --background") != NULL;
+}
+
+static void
+end_at_once(const WCHAR *arguments, DWORD expected)
+{
+    HANDLE first = tray;
+    DWORD first_process = tray_process, status;
+
+    start_tray(arguments);
+    if (WaitForSingleObject(tray, LONG_TIME) != WAIT_OBJECT_0 ||
+        !GetExitCodeProcess(tray, &status) || status != expected)
+        fail("hvsession-tray %ls does not end by itself, or not with %lu", arguments, expected);
+    CloseHandle(tray);
+    tray = first;
+    tray_process = first_process;
+}
+
+static void
+test_preferences(void)
+{
+    walk_click(dialog, IDC_NOTIFY);
+    wait_number(L"Software\\hvsession", L"Notifications", 0);
+    walk_click(dialog, IDC_NOTIFY);
+    wait_number(L"Software\\hvsession", L"Notifications", 1);
+    SendMessageW(hidden, WM_COMMAND, IDM_AUTOSTART, 0);
+    if (!starts_with_windows())
+        fail("it is not started with Windows");
+    SendMessageW(hidden, WM_COMMAND, IDM_AUTOSTART, 0);
+    if (starts_with_windows())
+        fail("it is still started with Windows");
+    /* The installer's entry for all users would start it all the same. */
+    end_at_once(L"--background", 0);
+}
+
+/* What the tray has another instance do, as administrator. */
+static void
+test_act(void)
+{
+    DWORD before = service_process();
+
+    end_at_once(L"--act restart 0", ERROR_SUCCESS);
+    if (service_process() == before)
+        fail("the service was not restarted");
+    walk_wait_text(dialog, IDC_STATE, L"Ready");
+    hvs_service_stop();
+    end_at_once(L"--act disconnect 1", ERROR_FILE_NOT_FOUND);
+    end_at_once(L"--act start 0", ERROR_SUCCESS);
+    walk_wait_text(dialog, IDC_STATE, L"Ready");
+}
+
 static void
 test_states(void)
 {
@@ -522,9 +634,91 @@ test_states(void)
     test_menu();
     test_killed();
     test_single_instance();
+    test_taskbar_created();
+    test_preferences();
+    test_act();
     quit_tray();
     host_stop_control();
     remove_service();
+}
+
+/* ---- the diagnosis ---- */
+
+/* hvsession.exe is another one from now on, and there is no service. */
+static void
+install_fake_doctor(void)
+{
+    WCHAR doctor[MAX_PATH];
+    WCHAR *name;
+
+    if (GetModuleFileNameW(NULL, doctor, ARRAYSIZE(doctor)) == 0 ||
+        (name = wcsrchr(doctor, L'\\')) == NULL)
+        fail("GetModuleFileName");
+    StringCchCopyW(name + 1, (size_t)(doctor + ARRAYSIZE(doctor) - name - 1), L"fake-doctor.exe");
+    if (!CopyFileW(doctor, FOLDER L"\\hvsession.exe", FALSE))
+        fail("copying %ls", doctor);
+}
+
+static void
+test_diagnosis(void)
+{
+    HANDLE mended = CreateEventW(NULL, TRUE, FALSE, FAKE_MENDED);
+    const WCHAR *copied;
+
+    install_fake_doctor();
+    set_language(L"en");
+    walk_desktop(DESKTOP, 1000, 740);
+    open_window();
+    PostMessageW(hidden, WM_COMMAND, IDM_DIAGNOSE, 0);
+    walk_wait_text(dialog, IDC_SUMMARY, L"The host does not offer Enhanced Session.");
+    walk_wait_rows(dialog, IDC_FINDING_LIST, 3);
+    walk_wait_cell(dialog, IDC_FINDING_LIST, 0, 0, L"Error");
+    walk_wait_cell(dialog, IDC_FINDING_LIST, 0, 1,
+                   L"The host does not offer Enhanced Session to this virtual machine.");
+    walk_wait_cell(dialog, IDC_FINDING_LIST, 1, 1, L"Network Level Authentication");
+    walk_wait_cell(dialog, IDC_FINDING_LIST, 2, 0, L"Advice");
+    walk_wait_text(dialog, IDC_DETAIL, L"On the Hyper-V host, in PowerShell as administrator:\r\n");
+    walk_wait_text(dialog, IDC_DETAIL, L"    Set-VMHost -EnableEnhancedSessionMode $true\r\n");
+    walk_wait_text(dialog, IDC_DETAIL, L"HVS-202");
+    walk_check_buttons(dialog);
+    picture("diagnosis");
+    /* Copied as it can be typed: what is said about it is a comment. */
+    walk_click(dialog, IDC_COPY);
+    walk_wait_text(dialog, IDC_COPIED, L"Copied");
+    copied = walk_clipboard();
+    if (wcsstr(copied, L"\r\nSet-VMHost -EnableEnhancedSessionMode $true\r\n") == NULL ||
+        wcsstr(copied, L"# Allow it on the server:\r\n") == NULL)
+        fail("the clipboard has \"%ls\"", copied);
+    walk_choose(dialog, IDC_FINDING_LIST, 1);
+    walk_wait_text(dialog, IDC_DETAIL, L"HVS-505");
+    walk_wait_text(dialog, IDC_COPIED, L"");
+    walk_turn(dialog, IDC_TABS, OVERVIEW);
+    walk_wait_text(dialog, IDC_MACHINE, L"Old Ledger, on host HOST-1");
+    walk_wait_text(dialog, IDC_WHICH, L"tcp:127.0.0.1:3389");
+    walk_wait_text(dialog, IDC_REACHABLE, L"Yes");
+    /* Looked at again once it is mended. */
+    walk_turn(dialog, IDC_TABS, DIAGNOSIS);
+    SetEvent(mended);
+    walk_wait_enabled(dialog, IDC_CHECK);
+    walk_click(dialog, IDC_CHECK);
+    walk_wait_rows(dialog, IDC_FINDING_LIST, 1);
+    walk_wait_text(dialog, IDC_SUMMARY, L"All is in place for Enhanced Session.");
+    walk_wait_text(dialog, IDC_DETAIL, L"HVS-508");
+    picture("diagnosis-mended");
+    /* And in Chinese. */
+    ResetEvent(mended);
+    quit_tray();
+    set_language(L"zh-CN");
+    set_fonts(L"WenQuanYi Micro Hei", 12);
+    open_window();
+    PostMessageW(hidden, WM_COMMAND, IDM_DIAGNOSE, 0);
+    walk_wait_rows(dialog, IDC_FINDING_LIST, 3);
+    walk_wait_cell(dialog, IDC_FINDING_LIST, 0, 1, L"主机未向此虚拟机提供增强会话。");
+    walk_wait_text(dialog, IDC_DETAIL, L"在服务器上允许增强会话：\r\n");
+    walk_check_buttons(dialog);
+    picture("chinese-findings");
+    quit_tray();
+    CloseHandle(mended);
 }
 
 /* ---- other looks ---- */
@@ -548,7 +742,7 @@ show_all(const char *prefix)
     for (int page = OVERVIEW; page <= DIAGNOSIS; page++) {
         walk_turn(dialog, IDC_TABS, page);
         if (page == SESSIONS) {
-            walk_wait_cell(dialog, IDC_SESSION_LIST, 1, TO_HOST, L" bytes/");
+            walk_wait_cell(dialog, IDC_SESSION_LIST, 1, TO_HOST, L"0 ");
             walk_check_columns(dialog, IDC_SESSION_LIST, TO_SERVER + 1, -1);
             walk_check_columns(dialog, IDC_ENDED_LIST, WHY + 1, WHY);
         }
@@ -589,8 +783,7 @@ test_large(void)
 /* ---- endurance ---- */
 
 struct resources {
-    DWORD    handles;
-    unsigned gdi, user;
+    unsigned handles, gdi, user;
     size_t   memory;
 };
 
@@ -622,10 +815,11 @@ static struct resources
 count_resources(void)
 {
     PROCESS_MEMORY_COUNTERS memory = { .cb = sizeof memory };
-    struct resources resources = { .gdi = count_gdi(), .user = walk_user_handles() };
+    struct resources resources = { .handles = count_handles(tray_process),
+                                   .gdi = count_gdi(),
+                                   .user = walk_user_handles() };
 
-    if (!GetProcessHandleCount(tray, &resources.handles) ||
-        !GetProcessMemoryInfo(tray, &memory, sizeof memory))
+    if (!GetProcessMemoryInfo(tray, &memory, sizeof memory))
         fail("asking for the resources of the tray");
     resources.memory = memory.PagefileUsage;
     return resources;
@@ -704,11 +898,33 @@ check_idle(void)
         fail("%lu ms of processor time while hidden", (unsigned long)spent);
 }
 
+/* What is kept grows all the time. What is only taken for a while, as threads and their stacks are,
+ * does not: it is enough if one half has not grown by more than that. */
+static void
+check_flat(const char *what, size_t before, size_t middle, size_t after, size_t allowed)
+{
+    printf("# %s: %lu, %lu, %lu\n", what, (unsigned long)before, (unsigned long)middle,
+           (unsigned long)after);
+    if (before == 0)
+        fail("no %s were counted", what);
+    if (middle > before + allowed && after > middle + allowed)
+        fail("the tray keeps %s", what);
+}
+
+static struct resources
+live_on(unsigned changes, unsigned reopened)
+{
+    change_states((LONG)changes);
+    for (unsigned i = 0; i < reopened; i++)
+        reopen_window();
+    return count_resources();
+}
+
 static void
 test_endurance(void)
 {
-    enum { WARM_UP = 100, CHANGES = 1000, REOPENED = 20 };
-    struct resources before, after;
+    enum { WARM_UP = 100, HALF = 500, REOPENED = 10 };
+    struct resources before, middle, after;
     HANDLE pipe, counter;
 
     set_language(L"en");
@@ -719,24 +935,15 @@ test_endurance(void)
         fail("opening the watch pipe");
     counter = CreateThread(NULL, 0, count_documents, pipe, 0, NULL);
     open_window();
-    change_states(WARM_UP);
-    for (unsigned i = 0; i < REOPENED / 4; i++)
-        reopen_window();
-    before = count_resources();
-    change_states(CHANGES);
-    for (unsigned i = 0; i < REOPENED; i++)
-        reopen_window();
-    after = count_resources();
-    printf("# %ld documents; handles %lu, then %lu; GDI %u, then %u; USER %u, then %u; memory %lu "
-           "KiB, then %lu KiB\n",
-           documents, before.handles, after.handles, before.gdi, after.gdi, before.user, after.user,
-           (unsigned long)(before.memory / 1024), (unsigned long)(after.memory / 1024));
-    if (before.gdi == 0)
-        fail("no GDI object was counted");
-    /* One kept in a hundred changes would be seen. */
-    if (after.handles > before.handles + 5 || after.gdi > before.gdi + 5 ||
-        after.user > before.user + 20 || after.memory > before.memory + 256 * 1024)
-        fail("the tray keeps what it does not need");
+    before = live_on(WARM_UP, REOPENED / 2);
+    middle = live_on(HALF, REOPENED);
+    after = live_on(HALF, REOPENED);
+    printf("# %ld documents\n", documents);
+    /* One kept in a hundred changes, or each time the window is opened, would be seen. */
+    check_flat("handles", before.handles, middle.handles, after.handles, 3);
+    check_flat("GDI objects", before.gdi, middle.gdi, after.gdi, 4);
+    check_flat("USER objects", before.user, middle.user, after.user, 4);
+    check_flat("bytes", before.memory, middle.memory, after.memory, 128 * 1024);
     check_idle();
     quit_tray();
     remove_service();
@@ -832,13 +1039,15 @@ static const struct {
     const char *name;
     DWORD       dpi;
     const WCHAR *font;
+    int         height;
     void (*run)(void);
 } tests[] = {
-    { "states", 96, L"Tahoma", test_states },
-    { "chinese", 96, L"WenQuanYi Zen Hei", test_chinese },
-    { "large", 192, L"Tahoma", test_large },
-    { "endurance", 96, L"Tahoma", test_endurance },
-    { "watch", 96, L"Tahoma", test_watch },
+    { "states", 96, L"Tahoma", 11, test_states },
+    { "chinese", 96, L"WenQuanYi Micro Hei", 12, test_chinese },
+    { "large", 192, L"Tahoma", 11, test_large },
+    { "endurance", 96, L"Tahoma", 11, test_endurance },
+    { "diagnosis", 96, L"Tahoma", 11, test_diagnosis },
+    { "watch", 96, L"Tahoma", 11, test_watch },
 };
 
 int
@@ -848,14 +1057,14 @@ main(int count, char **arguments)
         if (strcmp(arguments[4], tests[i].name) != 0)
             continue;
         set_scale(tests[i].dpi);
-        set_fonts(tests[i].font);
+        set_fonts(tests[i].font, tests[i].height);
         install_programs(arguments[1], arguments[2], arguments[3]);
         StringCchPrintfW(server_name, ARRAYSIZE(server_name), L"tcp:127.0.0.1:%u", server_start());
         tests[i].run();
         server_stop();
         remove_library();
         set_scale(96);
-        set_fonts(L"Tahoma");
+        set_fonts(L"Tahoma", 11);
         printf("ok %s\n", tests[i].name);
         return 0;
     }

@@ -158,12 +158,20 @@ walk_text(HWND window, unsigned id)
     return text;
 }
 
+static bool
+has_text(HWND window, unsigned id, const WCHAR *contained)
+{
+    const WCHAR *text = walk_text(window, id);
+
+    return contained[0] != L'\0' ? wcsstr(text, contained) != NULL : text[0] == L'\0';
+}
+
 void
 walk_wait_text(HWND window, unsigned id, const WCHAR *contained)
 {
     DWORD began = GetTickCount();
 
-    while (wcsstr(walk_text(window, id), contained) == NULL) {
+    while (!has_text(window, id, contained)) {
         if (GetTickCount() - began > LONG_TIME)
             fail("control %u says \"%ls\", not \"%ls\"", id, walk_text(window, id), contained);
         Sleep(PAUSE);

@@ -27,7 +27,7 @@ HWND walk_control(HWND window, unsigned id);
 bool walk_is_visible(HWND window, unsigned id);
 /* Its text; stays until the next call. */
 const WCHAR *walk_text(HWND window, unsigned id);
-/* Until the text has that in it. */
+/* Until the text has that in it; "": until it is empty. */
 void walk_wait_text(HWND window, unsigned id, const WCHAR *contained);
 void walk_wait_visible(HWND window, unsigned id, bool visible);
 void walk_wait_enabled(HWND window, unsigned id);

@@ -22,7 +22,7 @@ create(HWND page)
 
     hvs_ui_add(page, IDC_SUMMARY, WC_STATICW, SS_NOPREFIX | SS_EDITCONTROL, 0, NULL);
     hvs_ui_add(page, IDC_FINDING_LABEL, WC_STATICW, 0, 0, hvs_word(IDS_FINDINGS));
-    list = hvs_ui_add_list(page, IDC_FINDING_LIST, true);
+    list = hvs_ui_add_list(page, IDC_FINDING_LIST);
     hvs_ui_add_column(list, COLUMN_SEVERITY, hvs_word(IDS_SEVERITY_LABEL), false);
     hvs_ui_add_column(list, COLUMN_FINDING, hvs_word(IDS_FINDING), false);
     hvs_ui_add(page, IDC_DETAIL_LABEL, WC_STATICW, 0, 0, hvs_word(IDS_DETAIL));
@@ -48,7 +48,7 @@ layout(HWND page, const struct hvs_ui *ui, int width, int height)
     hvs_ui_place(page, IDC_SUMMARY, x, y, inner, summary);
     y += summary + ui->margin;
     lists = bottom - ui->gap - y - 2 * (ui->line + ui->gap / 2) - ui->gap;
-    list = lists * 2 / 5;
+    list = lists * 3 / 8;
     hvs_ui_place(page, IDC_FINDING_LABEL, x, y, inner, ui->line);
     y += ui->line + ui->gap / 2;
     hvs_ui_place(page, IDC_FINDING_LIST, x, y, inner, list);
@@ -174,7 +174,9 @@ update_detail(HWND page, const struct hvs_app *app)
     else if (app->view.summary != NULL && app->view.count == 0)
         add_word(&text, IDS_NO_FINDINGS);
     set_long_text(page, IDC_DETAIL, buffer);
-    hvs_ui_enable(page, IDC_COPY, finding != NULL && finding->step_count > 0);
+    hvs_ui_enable(page, IDC_COPY,
+                  finding != NULL && (is_typed(finding, HVS_PLACE_GUEST) ||
+                                      is_typed(finding, HVS_PLACE_HOST)));
     free(buffer);
 }
 

@@ -23,26 +23,27 @@ static const struct {
 #define HOST_ROWS 4
 
 static void
-create(HWND page)
+add_section(HWND page, unsigned heading, unsigned title, unsigned first, unsigned end)
 {
-    static const struct {
-        unsigned heading, title;
-    } headings[] = { { IDC_HOST, IDS_HOST },
-                     { IDC_SERVER, IDS_SERVER },
-                     { IDC_CHANNELS, IDS_CHANNELS } };
-    HWND list;
-
-    for (unsigned i = 0; i < ARRAYSIZE(headings); i++)
-        hvs_ui_add(page, headings[i].heading, WC_STATICW, 0, 0, hvs_word(headings[i].title));
-    for (unsigned i = 0; i < ARRAYSIZE(rows); i++) {
+    hvs_ui_add(page, heading, WC_STATICW, 0, 0, hvs_word(title));
+    for (unsigned i = first; i < end; i++) {
         hvs_ui_add(page, rows[i].value + LABEL, WC_STATICW, SS_NOPREFIX, 0,
                    hvs_word(rows[i].label));
         hvs_ui_add(page, rows[i].value, WC_STATICW, SS_NOPREFIX | SS_EDITCONTROL, 0, NULL);
     }
-    /* Behind its heading, whose key leads to it. */
-    list = hvs_ui_add_list(page, IDC_CHANNEL_LIST, true);
-    SetWindowPos(list, GetDlgItem(page, IDC_CHANNELS), 0, 0, 0, 0,
-                 SWP_NOMOVE | SWP_NOSIZE | SWP_NOACTIVATE);
+}
+
+/* In the order in which they are read out. The list comes behind its heading, whose key leads to
+ * it. */
+static void
+create(HWND page)
+{
+    HWND list;
+
+    add_section(page, IDC_HOST, IDS_HOST, 0, HOST_ROWS);
+    add_section(page, IDC_SERVER, IDS_SERVER, HOST_ROWS, ARRAYSIZE(rows));
+    add_section(page, IDC_CHANNELS, IDS_CHANNELS, 0, 0);
+    list = hvs_ui_add_list(page, IDC_CHANNEL_LIST);
     hvs_ui_add_column(list, COLUMN_CHANNEL, hvs_word(IDS_CHANNEL), false);
     hvs_ui_add_column(list, COLUMN_STATE, hvs_word(IDS_STATE), false);
     hvs_ui_add_column(list, COLUMN_USED_BY, hvs_word(IDS_USED_BY), false);

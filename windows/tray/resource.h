@@ -84,6 +84,7 @@
 #define IDS_UNIT_D_H        1115
 #define IDS_PER_SECOND      1116
 #define IDS_AGO             1117
+#define IDS_BYTES           1118
 
 #define IDS_TITLE           1130
 #define IDS_PAGE_OVERVIEW   1131

@@ -33,14 +33,14 @@ create(HWND page)
     HWND list;
 
     hvs_ui_add(page, IDC_SESSION_LABEL, WC_STATICW, 0, 0, hvs_word(IDS_CONNECTED));
-    list = hvs_ui_add_list(page, IDC_SESSION_LIST, true);
+    list = hvs_ui_add_list(page, IDC_SESSION_LIST);
     for (int i = 0; i < COLUMNS; i++)
         hvs_ui_add_column(list, i, hvs_word(titles[i]), i >= COLUMN_DURATION);
     hvs_ui_add(page, IDC_SESSION_NONE, WC_STATICW, SS_NOPREFIX | SS_EDITCONTROL, 0, NULL);
     hvs_ui_add(page, IDC_DISCONNECT, WC_BUTTONW, WS_TABSTOP | BS_PUSHBUTTON, 0,
                hvs_word(IDS_DISCONNECT));
     hvs_ui_add(page, IDC_ENDED_LABEL, WC_STATICW, 0, 0, hvs_word(IDS_ENDED));
-    list = hvs_ui_add_list(page, IDC_ENDED_LIST, true);
+    list = hvs_ui_add_list(page, IDC_ENDED_LIST);
     for (int i = 0; i < ENDED_COLUMNS; i++)
         hvs_ui_add_column(list, i, hvs_word(ended_titles[i]), false);
     hvs_ui_add(page, IDC_ENDED_NONE, WC_STATICW, SS_NOPREFIX | SS_EDITCONTROL, 0,

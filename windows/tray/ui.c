@@ -31,6 +31,19 @@ window_dpi(HWND window)
     return dpi != 0 ? dpi : 96;
 }
 
+void
+hvs_ui_keep_layout(HWND dialog)
+{
+    const unsigned disable_all = 1; /* DDC_DISABLE_ALL */
+    HMODULE user = GetModuleHandleW(L"user32.dll");
+    BOOL(WINAPI *set)
+    (HWND, unsigned, unsigned) = (BOOL(WINAPI *)(HWND, unsigned, unsigned))(void (*)(void))
+        GetProcAddress(user, "SetDialogDpiChangeBehavior");
+
+    if (set != NULL)
+        set(dialog, disable_all, disable_all);
+}
+
 /* The system's message font comes for the system's dots an inch. */
 static void
 make_fonts(struct hvs_ui *ui)
@@ -268,7 +281,7 @@ hvs_ui_button_width(const struct hvs_ui *ui, HWND parent, unsigned id)
 /* ---- list views ---- */
 
 HWND
-hvs_ui_add_list(HWND parent, unsigned id, bool with_focus)
+hvs_ui_add_list(HWND parent, unsigned id)
 {
     HWND list = hvs_ui_add(parent, id, WC_LISTVIEWW,
                            WS_TABSTOP | LVS_REPORT | LVS_SINGLESEL | LVS_SHOWSELALWAYS |
@@ -277,7 +290,7 @@ hvs_ui_add_list(HWND parent, unsigned id, bool with_focus)
 
     /* Double buffering came with XP's common controls. */
     ListView_SetExtendedListViewStyle(list, LVS_EX_DOUBLEBUFFER | LVS_EX_LABELTIP |
-                                                (with_focus ? LVS_EX_FULLROWSELECT : 0u));
+                                                LVS_EX_FULLROWSELECT);
     return list;
 }
 

@@ -21,6 +21,9 @@ struct hvs_ui {
 
 /* Of the monitor that the window is on. */
 void hvs_ui_init(struct hvs_ui *ui, HWND window);
+/* The dialog places its controls by itself when it gets to another monitor: Windows 10 (1703) and
+ * later would scale them, too. */
+void hvs_ui_keep_layout(HWND dialog);
 /* Another font may have been chosen, or another monitor; dpi 0: ask. */
 void hvs_ui_renew(struct hvs_ui *ui, HWND window, unsigned dpi);
 void hvs_ui_free(struct hvs_ui *ui);
@@ -54,8 +57,8 @@ int hvs_ui_button_width(const struct hvs_ui *ui, HWND parent, unsigned id);
 
 /* ---- list views in columns ---- */
 
-/* A list view; with_focus: rows can be chosen. */
-HWND hvs_ui_add_list(HWND parent, unsigned id, bool with_focus);
+/* A list view; one row can be chosen. */
+HWND hvs_ui_add_list(HWND parent, unsigned id);
 /* right: numbers. */
 void hvs_ui_add_column(HWND list, int column, const WCHAR *title, bool right);
 /* Rows that are more go, those that are missing come; the chosen one stays. */

@@ -72,6 +72,7 @@ handle_page(HWND page, UINT message, WPARAM wparam, LPARAM lparam)
 
     if (message == WM_INITDIALOG) {
         SetWindowLongPtrW(page, DWLP_USER, lparam);
+        hvs_ui_keep_layout(page);
         follow_theme(page);
         return FALSE;
     }
@@ -387,6 +388,7 @@ on_created(struct hvs_window *window)
     HICON small = hvs_ui_icon(HVS_LIGHT_WORKING, (unsigned)GetSystemMetrics(SM_CXSMICON));
 
     hvs_ui_init(&window->ui, window->dialog);
+    hvs_ui_keep_layout(window->dialog);
     SetWindowTextW(window->dialog, hvs_word(IDS_TITLE));
     SendMessageW(window->dialog, WM_SETICON, ICON_BIG, (LPARAM)large);
     SendMessageW(window->dialog, WM_SETICON, ICON_SMALL, (LPARAM)small);
@@ -467,7 +469,7 @@ handle_dialog(HWND dialog, UINT message, WPARAM wparam, LPARAM lparam)
         on_dpi_changed(window, LOWORD(wparam), (const RECT *)lparam);
         return TRUE;
     case WM_SETTINGCHANGE:
-        renew(window, 0);
+        renew(window, window->ui.dpi);
         return TRUE;
     case WM_CLOSE:
         DestroyWindow(dialog);

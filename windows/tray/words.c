@@ -247,13 +247,22 @@ hvs_words_duration(uint64_t milliseconds, WCHAR *out)
 void
 hvs_words_rate(uint64_t bytes_a_second, WCHAR *out)
 {
-    char size[32];
-    WCHAR wide[32];
+    static const char bytes[] = " bytes";
+    char size[32], *unit;
+    WCHAR number[32], wide[64];
     struct hvs_text text;
 
     hvs_text_init(&text, size, sizeof size);
     hvs_text_add_size(&text, bytes_a_second);
-    hvs_wide_from_utf8(size, wide, ARRAYSIZE(wide));
+    /* KiB and MiB are the same everywhere. */
+    unit = strstr(size, bytes);
+    if (unit != NULL)
+        *unit = '\0';
+    hvs_wide_from_utf8(size, number, ARRAYSIZE(number));
+    if (unit != NULL)
+        hvs_words_format(wide, ARRAYSIZE(wide), IDS_BYTES, number, NULL);
+    else
+        StringCchCopyW(wide, ARRAYSIZE(wide), number);
     hvs_words_format(out, HVS_WORDS_MAX, IDS_PER_SECOND, wide, NULL);
 }
 
