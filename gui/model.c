@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include "properties.h"
 #include "words.h"
 
 #include <glib/gi18n.h>
@@ -30,20 +31,10 @@ static guint signals[SIGNALS];
 
 /* ---- properties ---- */
 
-static GVariant *
-get(HvsModel *model, const char *name, const char *type)
-{
-    GVariant *value = g_hash_table_lookup(model->properties, name);
-
-    return value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE(type)) ? value : NULL;
-}
-
 static const char *
 get_string(HvsModel *model, const char *name)
 {
-    GVariant *value = get(model, name, "s");
-
-    return value != NULL ? g_variant_get_string(value, NULL) : "";
+    return hvs_properties_get_string(model->properties, name);
 }
 
 static gboolean
@@ -132,7 +123,7 @@ lookup_fixes(GVariant *dictionary)
 static void
 read_findings(HvsModel *model)
 {
-    GVariant *array = get(model, "Findings", "aa{sv}");
+    GVariant *array = hvs_properties_get(model->properties, "Findings", "aa{sv}");
     GVariantIter iter;
     GVariant *dictionary;
 
@@ -186,7 +177,8 @@ hvs_model_get_findings(HvsModel *model)
 gboolean
 hvs_model_knows_findings(HvsModel *model)
 {
-    return get(model, "Verdict", "s") != NULL && !is(model, "Verdict", "");
+    return hvs_properties_get(model->properties, "Verdict", "s") != NULL &&
+           !is(model, "Verdict", "");
 }
 
 guint
@@ -291,7 +283,7 @@ hvs_model_get_ended(HvsModel *model)
 static guint
 count_sessions(HvsModel *model)
 {
-    GVariant *count = get(model, "SessionCount", "u");
+    GVariant *count = hvs_properties_get(model->properties, "SessionCount", "u");
     g_autoptr(GPtrArray) sessions = hvs_model_get_sessions(model);
 
     return count != NULL ? g_variant_get_uint32(count) : sessions->len;
@@ -599,7 +591,7 @@ add_hvsocket(HvsModel *model, GPtrArray *rows)
 static void
 add_channel_rows(HvsModel *model, GPtrArray *rows, guint64 now)
 {
-    GVariant *channels = get(model, "Channels", "a(usst)");
+    GVariant *channels = hvs_properties_get(model->properties, "Channels", "a(usst)");
     const char *kind, *state;
     GVariantIter iter;
     guint64 since;
@@ -769,7 +761,7 @@ void
 hvs_model_set_property(HvsModel *model, const char *name, GVariant *value)
 {
     if (value != NULL)
-        g_hash_table_replace(model->properties, g_strdup(name), g_variant_ref_sink(value));
+        hvs_properties_set(model->properties, name, value);
     else
         g_hash_table_remove(model->properties, name);
     if (g_str_equal(name, "Findings"))
@@ -828,8 +820,7 @@ hvs_model_class_init(HvsModelClass *class)
 static void
 hvs_model_init(HvsModel *model)
 {
-    model->properties =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_variant_unref);
+    model->properties = hvs_properties_new();
     model->told_troubles = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     model->sessions = g_ptr_array_new_with_free_func(g_object_unref);
     model->findings = g_ptr_array_new_with_free_func(free_finding);

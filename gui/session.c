@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "properties.h"
 #include "words.h"
 
 #include <glib/gi18n.h>
@@ -40,8 +41,7 @@ hvs_session_class_init(HvsSessionClass *class)
 static void
 hvs_session_init(HvsSession *session)
 {
-    session->properties =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_variant_unref);
+    session->properties = hvs_properties_new();
     session->points = g_array_new(FALSE, FALSE, sizeof(struct point));
 }
 
@@ -55,38 +55,6 @@ hvs_session_new(const char *path)
 }
 
 /* ---- properties ---- */
-
-static GVariant *
-get(HvsSession *session, const char *name, const char *type)
-{
-    GVariant *value = g_hash_table_lookup(session->properties, name);
-
-    return value != NULL && g_variant_is_of_type(value, G_VARIANT_TYPE(type)) ? value : NULL;
-}
-
-static const char *
-get_string(HvsSession *session, const char *name)
-{
-    GVariant *value = get(session, name, "s");
-
-    return value != NULL ? g_variant_get_string(value, NULL) : "";
-}
-
-static guint32
-get_uint(HvsSession *session, const char *name)
-{
-    GVariant *value = get(session, name, "u");
-
-    return value != NULL ? g_variant_get_uint32(value) : 0;
-}
-
-static guint64
-get_uint64(HvsSession *session, const char *name)
-{
-    GVariant *value = get(session, name, "t");
-
-    return value != NULL ? g_variant_get_uint64(value) : 0;
-}
 
 static guint64
 rate_of(HvsSession *session)
@@ -116,7 +84,7 @@ add_point(HvsSession *session, gint64 now)
 void
 hvs_session_set(HvsSession *session, const char *name, GVariant *value, gint64 now)
 {
-    g_hash_table_replace(session->properties, g_strdup(name), g_variant_ref_sink(value));
+    hvs_properties_set(session->properties, name, value);
     if (g_str_has_prefix(name, "RateTo"))
         add_point(session, now);
 }
@@ -132,25 +100,25 @@ hvs_session_path(HvsSession *session)
 guint32
 hvs_session_id(HvsSession *session)
 {
-    return get_uint(session, "Id");
+    return hvs_properties_get_uint(session->properties, "Id");
 }
 
 gboolean
 hvs_session_has_ended(HvsSession *session)
 {
-    return g_str_equal(get_string(session, "State"), "ended");
+    return g_str_equal(hvs_properties_get_string(session->properties, "State"), "ended");
 }
 
 gboolean
 hvs_session_is_active(HvsSession *session)
 {
-    return g_str_equal(get_string(session, "State"), "active");
+    return g_str_equal(hvs_properties_get_string(session->properties, "State"), "active");
 }
 
 gboolean
 hvs_session_is_trouble(HvsSession *session)
 {
-    GVariant *value = get(session, "Trouble", "b");
+    GVariant *value = hvs_properties_get(session->properties, "Trouble", "b");
 
     return value != NULL && g_variant_get_boolean(value);
 }
@@ -158,19 +126,19 @@ hvs_session_is_trouble(HvsSession *session)
 guint64
 hvs_session_started(HvsSession *session)
 {
-    return get_uint64(session, "Started");
+    return hvs_properties_get_uint64(session->properties, "Started");
 }
 
 guint64
 hvs_session_ended(HvsSession *session)
 {
-    return get_uint64(session, "Ended");
+    return hvs_properties_get_uint64(session->properties, "Ended");
 }
 
 gboolean
 hvs_session_knows_abilities(HvsSession *session)
 {
-    GVariant *channels = get(session, "StaticChannels", "as");
+    GVariant *channels = hvs_properties_get(session->properties, "StaticChannels", "as");
 
     return channels != NULL && g_variant_n_children(channels) > 0;
 }
@@ -184,7 +152,7 @@ hvs_session_can(HvsSession *session, HvsAbility ability)
         [HVS_ABILITY_DRIVES] = "rdpdr",
         [HVS_ABILITY_SOUND] = "rdpsnd",
     };
-    GVariant *channels = get(session, "StaticChannels", "as");
+    GVariant *channels = hvs_properties_get(session->properties, "StaticChannels", "as");
     g_autofree const char **list = NULL;
 
     if (channels == NULL)
@@ -196,13 +164,13 @@ hvs_session_can(HvsSession *session, HvsAbility ability)
 guint64
 hvs_session_rate_to_host(HvsSession *session)
 {
-    return get_uint64(session, "RateToHost");
+    return hvs_properties_get_uint64(session->properties, "RateToHost");
 }
 
 guint64
 hvs_session_rate_to_server(HvsSession *session)
 {
-    return get_uint64(session, "RateToServer");
+    return hvs_properties_get_uint64(session->properties, "RateToServer");
 }
 
 guint64
@@ -233,7 +201,7 @@ hvs_session_history(HvsSession *session, gint64 now, guint64 rates[HVS_SESSION_H
 char *
 hvs_session_client(HvsSession *session)
 {
-    const char *name = get_string(session, "ClientName");
+    const char *name = hvs_properties_get_string(session->properties, "ClientName");
 
     return name[0] != '\0' ? g_strdup(name)
                            : g_strdup_printf(_("Session %u"), hvs_session_id(session));
@@ -242,8 +210,8 @@ hvs_session_client(HvsSession *session)
 char *
 hvs_session_screen(HvsSession *session)
 {
-    GVariant *size = get(session, "DesktopSize", "(uu)");
-    guint depth = get_uint(session, "ColourDepth");
+    GVariant *size = hvs_properties_get(session->properties, "DesktopSize", "(uu)");
+    guint depth = hvs_properties_get_uint(session->properties, "ColourDepth");
     guint width = 0, height = 0;
 
     if (size != NULL)
@@ -269,7 +237,7 @@ hvs_session_status(HvsSession *session)
         { "closing", N_("Closing") },
         { "ended", N_("Ended") },
     };
-    const char *state = get_string(session, "State");
+    const char *state = hvs_properties_get_string(session->properties, "State");
 
     for (gsize i = 0; i < G_N_ELEMENTS(states); i++)
         if (g_str_equal(state, states[i].state))
@@ -280,8 +248,9 @@ hvs_session_status(HvsSession *session)
 char *
 hvs_session_reason(HvsSession *session)
 {
-    g_autofree char *reason = hvs_words_sentence(get_string(session, "EndText"));
-    const char *detail = get_string(session, "Detail");
+    g_autofree char *reason =
+        hvs_words_sentence(hvs_properties_get_string(session->properties, "EndText"));
+    const char *detail = hvs_properties_get_string(session->properties, "Detail");
     g_autofree char *translated = hvs_words_translate(detail);
 
     if (detail[0] == '\0')
