@@ -156,11 +156,18 @@ tell_event(struct hvs_app *app, const struct hvs_event *event)
 
 /* ---- news of the service ---- */
 
-/* The state is what the diagnosis depends on; it may be of no interest to anybody. */
+static bool
+is_usable(const struct hvs_model *model)
+{
+    return hvs_model_light(model) >= HVS_LIGHT_READY;
+}
+
+/* Whether somebody is connected makes no difference to what is in the way. */
 static bool
 diagnosis_is_old(const struct hvs_model *before, const struct hvs_model *now)
 {
-    return before->service != now->service || hvs_model_light(before) != hvs_model_light(now) ||
+    return before->service != now->service || is_usable(before) != is_usable(now) ||
+           (!is_usable(now) && before->overall != now->overall) ||
            strcmp(before->problem, now->problem) != 0;
 }
 
