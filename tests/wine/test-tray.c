@@ -1011,8 +1011,9 @@ test_watch(void)
         ;
     if (!server_write(s, "bytes", 5) || host_read(1, bytes, sizeof bytes, LONG_TIME) != 5)
         fail("nothing came");
+    wait_status("DESK-1");
     if (read_document(pipes[0], bytes, 500))
-        fail("bytes are news: %s", bytes);
+        fail("bytes, or a question, are news: %s", bytes);
     /* A place that was left is free again. */
     CloseHandle(pipes[1]);
     wait_status("DESK-1");
