@@ -835,9 +835,12 @@ shake_hands(hvs_relay *relay)
 static bool
 start_tls(hvs_relay *relay)
 {
-    relay->tls = hvs_tls_new(relay->server, &relay->settings.servers[relay->which_server]);
+    g_autoptr(GError) error = NULL;
+
+    relay->tls =
+        hvs_tls_new(relay->server, &relay->settings.servers[relay->which_server], &error);
     if (relay->tls == NULL)
-        return end(relay, HVS_END_NO_RESOURCES, "for TLS with the server");
+        return end_tls(relay, HVS_END_SERVER_TLS, error->message);
     if (!shake_hands(relay))
         return false;
     hvs_log_session(HVS_LOG_INFO, relay->session.id, relay->session.channel,

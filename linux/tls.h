@@ -7,8 +7,7 @@
  * the configuration has.
  *
  * Why OpenSSL: it works on a descriptor that the caller polls, which GTlsConnection does not without
- * a main loop and threads of its own; it costs a service that never needs it nothing but its
- * mapping, and looks certificates up one by one, where GnuTLS sets itself up in every process and
+ * a main loop and threads of its own; it looks certificates up one by one, where GnuTLS sets itself up in every process and
  * reads all that are trusted. Every distribution has it in its base system.
  *
  * Sources: [MS-RDPBCGR] 5.4.5.1 (TLS behind the X.224 Connection Confirm); RFC 8446. Not
@@ -34,8 +33,8 @@ enum hvs_tls_result {
 };
 
 /* fd is borrowed, a connected socket. server: as configured, whose name the certificate has to
- * have. NULL: out of memory, hvs_tls_complaint() has nothing to tell. */
-hvs_tls *hvs_tls_new(int fd, const struct hvs_server_address *server);
+ * have. NULL: out of memory, or the module with OpenSSL (tls-module.h) cannot be loaded. */
+hvs_tls *hvs_tls_new(int fd, const struct hvs_server_address *server, GError **error);
 /* One step of the handshake. Before that is done nothing else may be called. */
 enum hvs_tls_result hvs_tls_handshake(hvs_tls *tls);
 

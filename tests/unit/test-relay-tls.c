@@ -26,6 +26,19 @@ static SSL_CTX *server_context;
 static char *certificate_file; /* of the server, for those who trust it */
 static bool remote;            /* the server seems to be elsewhere */
 
+/* ---- the module ---- */
+
+static const char *other_module; /* instead of the one that was built; NULL: that one */
+
+void *__real_dlopen(const char *file, int flags);
+void *__wrap_dlopen(const char *file, int flags);
+
+void *
+__wrap_dlopen(const char *file, int flags)
+{
+    return __real_dlopen(other_module != NULL ? other_module : file, flags);
+}
+
 /* ---- a server elsewhere ---- */
 
 int __real_getpeername(int fd, struct sockaddr *address, socklen_t *size);
@@ -501,6 +514,29 @@ test_server_chooses_plain(struct fixture *fixture, gconstpointer data)
     expect_failure(fixture, HVS_END_SERVER_TLS, "ServerSecurity");
 }
 
+/* Its package was removed from under the service, or is half-installed. */
+static void
+test_module_missing(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    other_module = "/nonexistent/hvsession-tls.so";
+    connect_with_tls(fixture);
+    server_sends(fixture, tls_confirm, sizeof tls_confirm);
+    expect_failure(fixture, HVS_END_SERVER_TLS, "/nonexistent/hvsession-tls.so");
+    other_module = NULL;
+}
+
+static void
+test_module_is_another(struct fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    other_module = "libc.so.6";
+    connect_with_tls(fixture);
+    server_sends(fixture, tls_confirm, sizeof tls_confirm);
+    expect_failure(fixture, HVS_END_SERVER_TLS, "hvs_tls_openssl");
+    other_module = NULL;
+}
+
 /* It waits for the server and for nothing else, and the host can leave. */
 static void
 test_server_silent_in_handshake(struct fixture *fixture, gconstpointer data)
@@ -602,7 +638,7 @@ shake_hands_as(const char *host, char **complaint)
     server_accepts(&fixture);
     fcntl(client, F_SETFL, O_NONBLOCK);
     g_strlcpy(server.host, host, sizeof server.host);
-    tls = hvs_tls_new(client, &server);
+    tls = hvs_tls_new(client, &server, NULL);
     g_assert_nonnull(tls);
     SSL_set_fd(ssl, fixture.server);
     while ((result = hvs_tls_handshake(tls)) == HVS_TLS_AGAIN) {
@@ -728,6 +764,8 @@ main(int argc, char **argv)
         { "handshake/server-closes", test_server_closes_in_handshake, 0, false },
         { "handshake/nonsense", test_server_talks_nonsense, 0, false },
         { "handshake/plain-instead", test_server_chooses_plain, 0, false },
+        { "handshake/module-missing", test_module_missing, 0, false },
+        { "handshake/module-is-another", test_module_is_another, 0, false },
         { "handshake/silent", test_server_silent_in_handshake, 0, true },
         { "handshake/stop", test_stop_in_handshake, 0, false },
         { "handshake/trusted", test_trusted, 0, false },
