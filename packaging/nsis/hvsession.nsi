@@ -546,9 +546,18 @@ Function SetChoices
     IntOp $Override $Override & $BuiltIn
 FunctionEnd
 
+; What the pages show of a section's size counts the programs of both kinds of Windows.
+!macro ShareSize SECTION COPIES
+    SectionGetSize ${SECTION} $0
+    IntOp $0 $0 / ${COPIES}
+    SectionSetSize ${SECTION} $0
+!macroend
+
 ; The parts likewise: of the replaced installation those that are there.
 Function SetParts
     SetShellVarContext all
+    !insertmacro ShareSize ${ServiceSection} 4 ; it has a copy to stop the old one with
+    !insertmacro ShareSize ${TraySection} 2
     ${If} $SwitchNoStartMenu = 1
         !insertmacro UnselectSection ${StartMenuSection}
     ${ElseIf} $OldVersion != ""

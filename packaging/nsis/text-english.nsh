@@ -52,9 +52,9 @@ ${TEXT} PutBackText "Setup records what it changes; removing ${NAME} puts it bac
 ${TEXT} ServiceName "Service"
 ${TEXT} ServiceDescription "The service that offers Enhanced Session to the host, and its \
 command, ${NAME}."
-${TEXT} TrayName "Notification area"
+${TEXT} TrayName "Notification-area app"
 ${TEXT} TrayDescription "An icon beside the clock that shows how Enhanced Session does."
-${TEXT} StartMenuName "Start menu"
+${TEXT} StartMenuName "Start menu shortcuts"
 ${TEXT} StartMenuDescription "Shortcuts in the start menu, for all users."
 
 ${TEXT} FinishedText "${NAME} is installed, and its service runs.$\r$\n$\r$\nClose the Virtual \

@@ -42,7 +42,7 @@ ${TEXT} ServiceName "服务"
 ${TEXT} ServiceDescription "向主机提供增强会话的服务，及其命令 ${NAME}。"
 ${TEXT} TrayName "通知区域图标"
 ${TEXT} TrayDescription "时钟旁的图标，显示增强会话的状态。"
-${TEXT} StartMenuName "开始菜单"
+${TEXT} StartMenuName "开始菜单快捷方式"
 ${TEXT} StartMenuDescription "为所有用户在开始菜单中添加快捷方式。"
 
 ${TEXT} FinishedText "${NAME} 已安装，其服务正在运行。$\r$\n$\r$\n请关闭“虚拟机连接”窗口并重新打开：它会询问屏幕尺寸，\

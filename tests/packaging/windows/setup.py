@@ -28,6 +28,7 @@ BUILDER = os.path.join(TOP, "packaging", "nsis", "build.sh")
 SIZE_MAX = 1_500_000  # bytes
 
 UNINSTALL = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\hvsession"
+UNDO = r"SYSTEM\CurrentControlSet\Services\HvSession\Parameters\Undo"
 RUN = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Run"
 TERMINAL_SERVER = r"SYSTEM\CurrentControlSet\Control\Terminal Server"
 RDP_TCP = TERMINAL_SERVER + r"\WinStations\RDP-Tcp"
@@ -200,7 +201,7 @@ def expect_installed(machine, folder, version):
 
 
 def test_silent(run, kind):
-    with Machine(run, kind, "winxp" if kind == "win32" else "winxp64") as machine:
+    with Machine(run, kind, "winxp" if kind == "win32" else "win7") as machine:
         before = machine.snapshot()
         for test in (silent_default, silent_switches, silent_wrong, silent_upgrade,
                      silent_no_driver, silent_fails, silent_built_in):
@@ -216,6 +217,7 @@ def silent_default(machine):
     expect("the log says what was run", "> hvsession setup" in log, True)
     expect("settings", machine.settings(), ("dword 0", "dword 1" if is_xp(machine) else "dword 0",
                                             "dword 1"))
+    expect("closed port", machine.value(UNDO, "FirewallPort"), "dword 3389")
     for name in ("hvsession status.lnk", "hvsession command prompt.lnk"):
         expect(name, machine.exists(START_MENU, name), True)
     expect("exit code", machine.uninstall()[0], 0)
@@ -228,6 +230,7 @@ def silent_switches(machine):
     expect("exit code", status, 0)
     expect_installed(machine, "hv session", program_version())
     expect("settings", machine.settings(), FRESH)
+    expect("closed port", machine.value(UNDO, "FirewallPort"), "none")
     expect("start menu", machine.exists(START_MENU), False)
     expect("tray", machine.exists("hv session", "hvsession-tray.exe"), False)
     expect("with Windows", machine.value(RUN, "hvsession-tray"), "none")
@@ -462,6 +465,7 @@ def pages_choices(machine, display):
     wizard.press("Finish")
     expect("exit code", wizard.end(), 0)
     expect("settings", machine.settings(), ("dword 1", "dword 0", "dword 0"))
+    expect("closed port", machine.value(UNDO, "FirewallPort"), "none")
     expect("start menu", machine.exists(START_MENU), False)
     expect("the service", machine.result("state"), "stopped")
     expect("uninstaller", machine.uninstall()[0], 0)
