@@ -79,7 +79,7 @@ hvs_diagnose(const struct hvs_facts *facts, struct hvs_diagnosis *diagnosis)
     uint64_t applying = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (table[i].applies(facts))
+        if (table[i].applies != NULL && table[i].applies(facts))
             applying |= UINT64_C(1) << i;
     diagnosis->count = 0;
     for (size_t i = 0; i < count; i++)
@@ -349,7 +349,7 @@ hvs_finding_next_fix(const struct hvs_facts *facts, const struct hvs_finding *fi
 {
     const struct hvs_fix *fix = previous != NULL ? previous + 1 : finding->fix;
 
-    for (; fix < finding->fix + HVS_FIX_MAX && (fix->note != NULL || fix->command != NULL); fix++)
+    for (; fix->note != NULL || fix->command != NULL; fix++)
         if (fix->when == NULL || fix->when(facts))
             return fix;
     return NULL;
@@ -521,7 +521,7 @@ hvs_diagnosis_print_text(const struct hvs_facts *facts, const struct hvs_diagnos
             print_phrase(facts, finding->why, FIX_INDENT, out);
         print_fix(facts, finding, out);
     }
-    if (diagnosis->count > 0)
+    if (diagnosis->count > 0 && facts->os == HVS_OS_LINUX)
         hvs_text_add(out, "\nMore on each: man 7 hvsession, under its number.\n");
 }
 

@@ -160,6 +160,10 @@ struct hvs_facts {
     enum hvs_answer limited; /* some facts are for root's eyes only, and we were not root */
 };
 
+/* What the hypervisor is called that signs with those twelve characters in CPUID, NULL: not known.
+ * Hyper-V's own is not among them. */
+const char *hvs_hypervisor_name(const char *vendor);
+
 /* ---- findings ---- */
 
 enum hvs_severity {
@@ -189,24 +193,25 @@ struct hvs_fix {
     bool (*when)(const struct hvs_facts *facts); /* NULL: always */
 };
 
+/* A finding has no more steps. */
 #define HVS_FIX_MAX 8
 
 /* One kind of finding. The texts are templates: {…} stands for a fact, print them with
  * hvs_finding_print(). */
 struct hvs_finding {
-    const char       *code;
-    const char       *name; /* and anchor in hvsession(7) */
-    enum hvs_severity severity;
-    enum hvs_verdict  verdict; /* what this one makes of the whole */
+    const char           *code;
+    const char           *name; /* and anchor in hvsession(7) */
+    enum hvs_severity     severity;
+    enum hvs_verdict      verdict; /* what this one makes of the whole */
     bool (*applies)(const struct hvs_facts *facts);
-    uint64_t          hidden_by; /* one bit for each finding that explains this one; private */
-    const char       *sentence;
-    const char       *why;
-    struct hvs_fix    fix[HVS_FIX_MAX]; /* ends with one that has neither note nor command */
+    uint64_t              hidden_by; /* one bit for each finding that explains this one; private */
+    const char           *sentence;
+    const char           *why;
+    const struct hvs_fix *fix; /* ends with one that has neither note nor command */
 };
 
 /* All there are, by severity, and within that causes before what they cause; *count entries, at
- * most 64. */
+ * most 64. Those that this build does not know are all zero. */
 const struct hvs_finding *hvs_findings_table(size_t *count);
 
 #define HVS_FINDINGS_MAX 64

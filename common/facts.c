@@ -1,5 +1,26 @@
 #include "diagnosis.h"
 
+#include <string.h>
+
+const char *
+hvs_hypervisor_name(const char *vendor)
+{
+    static const struct {
+        const char *vendor, *name;
+    } known[] = {
+        { "KVMKVMKVM", "KVM" },           { "Linux KVM Hv", "KVM" },
+        { "TCGTCGTCGTCG", "QEMU" },       { "VMwareVMware", "VMware" },
+        { "VBoxVBoxVBox", "VirtualBox" }, { "XenVMMXenVMM", "Xen" },
+        { "bhyve bhyve ", "bhyve" },      { "ACRNACRNACRN", "ACRN" },
+        { " lrpepyh  vr", "Parallels" },  { "prl hyperv  ", "Parallels" },
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(vendor, known[i].vendor) == 0)
+            return known[i].name;
+    return NULL;
+}
+
 /* The one that began last; NULL: there was none. */
 static const struct hvs_session *
 last_session(const struct hvs_status *status)

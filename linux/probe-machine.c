@@ -71,18 +71,10 @@ hvs_probe_read_cpu(struct hvs_probe_cpu *cpu)
 
 #endif
 
-/* What hypervisors call themselves, in CPUID and in the firmware's tables. */
+/* What hypervisors call themselves in the firmware's tables. */
 struct known_name {
     const char *sign;
     const char *name;
-};
-
-static const struct known_name cpu_names[] = {
-    { "KVMKVMKVM", "KVM" },           { "Linux KVM Hv", "KVM" },
-    { "TCGTCGTCGTCG", "QEMU" },       { "VMwareVMware", "VMware" },
-    { "VBoxVBoxVBox", "VirtualBox" }, { "XenVMMXenVMM", "Xen" },
-    { "bhyve bhyve ", "bhyve" },      { "ACRNACRNACRN", "ACRN" },
-    { " lrpepyh  vr", "Parallels" },  { "prl hyperv  ", "Parallels" },
 };
 
 /* The beginnings of sys_vendor and product_name. */
@@ -107,15 +99,6 @@ set_other_hypervisor(struct hvs_facts *facts, const char *name)
 {
     facts->hypervisor = HVS_HYPERVISOR_OTHER;
     hvs_probe_set(facts->hypervisor_name, name);
-}
-
-static const char *
-find_cpu_name(const char *vendor)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(cpu_names); i++)
-        if (vendor[0] != '\0' && strcmp(vendor, cpu_names[i].sign) == 0)
-            return cpu_names[i].name;
-    return NULL;
 }
 
 static const char *
@@ -145,11 +128,11 @@ probe_hypervisor(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
     struct hvs_facts *facts = probe->facts;
     g_autofree char *vendor = read_dmi(probe, "sys_vendor");
     g_autofree char *product = read_dmi(probe, "product_name");
-    const char *by_cpu = find_cpu_name(cpu->beside);
+    const char *by_cpu = hvs_hypervisor_name(cpu->beside);
     const char *by_dmi = find_dmi_name(vendor, product);
 
     if (by_cpu == NULL)
-        by_cpu = find_cpu_name(cpu->vendor);
+        by_cpu = hvs_hypervisor_name(cpu->vendor);
     if (facts->vmbus == HVS_YES)
         facts->hypervisor = HVS_HYPERVISOR_HYPER_V;
     else if (by_cpu != NULL)

@@ -602,9 +602,11 @@ test_every_text(void)
             g_assert_true(g_str_has_suffix(why, "."));
             g_assert_false(g_regex_match_simple("\\{[a-z_]+\\}", sentence, 0, 0));
             g_assert_false(g_regex_match_simple("\\{[a-z_]+\\}", why, 0, 0));
-            for (unsigned i = 0; i < HVS_FIX_MAX; i++) {
+            for (unsigned i = 0; finding->fix[i].note != NULL || finding->fix[i].command != NULL;
+                 i++) {
                 const struct hvs_fix *fix = &finding->fix[i];
 
+                g_assert_cmpuint(i, <, HVS_FIX_MAX);
                 if (fix->when != NULL && !fix->when(&facts))
                     continue;
                 if (fix->note != NULL) {
