@@ -139,6 +139,16 @@ static const struct hvs_setting table[] = {
         .offset = offsetof(struct hvs_settings, publish_state),
     },
     {
+        .key = "PublishState",
+        .type = HVS_SETTING_CHOICE,
+        .default_value = "auto",
+        .choices = publish_choices,
+        .help = "Whether the host is told the state through Hyper-V's data exchange: yes, no, or "
+                "auto, where the integration services are installed.",
+        .platforms = HVS_ON_WINDOWS,
+        .offset = offsetof(struct hvs_settings, publish_state),
+    },
+    {
         .key = "LogLevel",
         .type = HVS_SETTING_CHOICE,
         .default_value = "notice",

@@ -777,3 +777,28 @@ hvs_status_print_sessions_json(const struct hvs_status *status, struct hvs_text 
     json_close(&json, '}');
     hvs_text_add_char(out, '\n');
 }
+
+const struct hvs_session *
+hvs_status_last_failure(const struct hvs_status *status)
+{
+    for (unsigned i = 0; i < status->ended_count; i++)
+        if (hvs_end_reason_is_trouble(status->ended[i].reason))
+            return &status->ended[i];
+    return NULL;
+}
+
+void
+hvs_status_print_failure(const struct hvs_session *session, struct hvs_text *out)
+{
+    hvs_text_add(out, "session ");
+    hvs_text_add_u64(out, session->id);
+    hvs_text_add(out, ": ");
+    hvs_text_add(out, hvs_end_reason_to_sentence(session->reason));
+    hvs_text_add(out, " (");
+    hvs_text_add(out, hvs_end_reason_to_string(session->reason));
+    hvs_text_add_char(out, ')');
+    if (session->detail[0] != '\0') {
+        hvs_text_add(out, ": ");
+        hvs_text_add_visible(out, session->detail);
+    }
+}

@@ -140,6 +140,10 @@ void hvs_status_print_sessions_text(const struct hvs_status *status, struct hvs_
 void hvs_status_print_sessions_json(const struct hvs_status *status, struct hvs_text *out);
 /* One line for a service manager, without a line feed: "Ready, 2 sessions". */
 void hvs_status_print_line(const struct hvs_status *status, struct hvs_text *out);
+/* The session that ended in trouble last; NULL: none that is remembered. Belongs to status. */
+const struct hvs_session *hvs_status_last_failure(const struct hvs_status *status);
+/* "session 3: why (server-unreachable): detail" of one that has ended. */
+void hvs_status_print_failure(const struct hvs_session *session, struct hvs_text *out);
 /* The closing log line of an ended session: reason, duration, bytes, packets, signals, times
  * blocked. */
 void hvs_status_print_session_end(const struct hvs_session *session, struct hvs_text *out);

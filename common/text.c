@@ -111,6 +111,17 @@ hvs_text_add_i64(struct hvs_text *text, int64_t value)
 }
 
 void
+hvs_text_add_digits(struct hvs_text *text, unsigned value, unsigned digits)
+{
+    unsigned scale = 1;
+
+    for (unsigned i = 1; i < digits; i++)
+        scale *= 10;
+    for (; scale > 0; scale /= 10)
+        hvs_text_add_char(text, (char)('0' + value / scale % 10));
+}
+
+void
 hvs_text_add_hex(struct hvs_text *text, uint64_t value, unsigned digits)
 {
     static const char hex[] = "0123456789abcdef";

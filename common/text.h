@@ -24,6 +24,8 @@ void hvs_text_add_bytes(struct hvs_text *text, const char *bytes, size_t length)
 void hvs_text_add_char(struct hvs_text *text, char c);
 void hvs_text_add_u64(struct hvs_text *text, uint64_t value);
 void hvs_text_add_i64(struct hvs_text *text, int64_t value);
+/* Decimal, zero-padded: the last digits of value. */
+void hvs_text_add_digits(struct hvs_text *text, unsigned value, unsigned digits);
 /* digits: at least that many, zero-padded; lower case, no prefix. */
 void hvs_text_add_hex(struct hvs_text *text, uint64_t value, unsigned digits);
 /* Strings from elsewhere, for a terminal or a one-line message: control characters (line feeds

@@ -288,16 +288,6 @@ try_again(hvs_kvp_publisher *publisher)
 
 /* ---- what to say ---- */
 
-/* The one that failed last; NULL: none that is remembered. */
-static const struct hvs_session *
-last_failure(const struct hvs_status *status)
-{
-    for (unsigned i = 0; i < status->ended_count; i++)
-        if (hvs_end_reason_is_trouble(status->ended[i].reason))
-            return &status->ended[i];
-    return NULL;
-}
-
 /* "2026-11-26T11:00:00Z session 3: why (server-unreachable): detail" */
 static void
 print_failure(const struct hvs_session *session, uint64_t now, struct hvs_text *out)
@@ -308,17 +298,8 @@ print_failure(const struct hvs_session *session, uint64_t now, struct hvs_text *
     g_autofree char *time = g_date_time_format(then, "%Y-%m-%dT%H:%M:%SZ");
 
     hvs_text_add(out, time);
-    hvs_text_add(out, " session ");
-    hvs_text_add_u64(out, session->id);
-    hvs_text_add(out, ": ");
-    hvs_text_add(out, hvs_end_reason_to_sentence(session->reason));
-    hvs_text_add(out, " (");
-    hvs_text_add(out, hvs_end_reason_to_string(session->reason));
-    hvs_text_add_char(out, ')');
-    if (session->detail[0] != '\0') {
-        hvs_text_add(out, ": ");
-        hvs_text_add_visible(out, session->detail);
-    }
+    hvs_text_add_char(out, ' ');
+    hvs_status_print_failure(session, out);
 }
 
 /* Once for each: the clocks do not run exactly alike, and its time would not stay the same. */
@@ -340,7 +321,7 @@ static void
 note_error(hvs_kvp_publisher *publisher, const struct hvs_status *status)
 {
     const char *problem = hvs_status_problem(status);
-    const struct hvs_session *failure = last_failure(status);
+    const struct hvs_session *failure = hvs_status_last_failure(status);
     char buffer[HVS_KVP_TEXT_MAX + 1];
     struct hvs_text out;
 

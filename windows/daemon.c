@@ -1,9 +1,12 @@
 #include "daemon.h"
 
+#include "checkup.h"
 #include "clock.h"
 #include "control.h"
 #include "log.h"
 #include "offers.h"
+#include "probe.h"
+#include "publish.h"
 #include "registry.h"
 #include "relay.h"
 #include "status-pipe.h"
@@ -33,7 +36,7 @@ struct slot {
 };
 
 /* Events of the daemon itself, in the order in which they are waited for. */
-enum { EVENT_STOP, EVENT_RENEGOTIATE, EVENT_SESSION_CHANGED, EVENTS };
+enum { EVENT_STOP, EVENT_RENEGOTIATE, EVENT_SESSION_CHANGED, EVENT_LOOKED, EVENTS };
 
 struct hvs_daemon {
     struct hvs_settings         settings;
@@ -51,6 +54,11 @@ struct hvs_daemon {
     uint32_t                    last_session;
     struct hvs_session          ended[HVS_STATUS_ENDED_MAX]; /* the newest first */
     unsigned                    ended_count;
+    struct hvs_session_counters totals; /* of those that have ended */
+    enum hvs_channel_state      channel_states[HVS_CHANNELS]; /* when last looked at */
+    uint64_t                    channels_since[HVS_CHANNELS];
+    struct hvs_checkup         *checkup;
+    struct hvs_publish          publish;
     char                        problem[400]; /* "": none */
     uint64_t                    started;
 };
@@ -78,6 +86,18 @@ control_channel_state(const struct hvs_control_channel *control)
 }
 
 static void
+note_channel(struct hvs_daemon *daemon, struct hvs_status *status, unsigned channel,
+             enum hvs_channel_state state)
+{
+    if (daemon->channel_states[channel] != state) {
+        daemon->channel_states[channel] = state;
+        daemon->channels_since[channel] = status->now;
+    }
+    status->channels[channel] = state;
+    status->channels_since[channel] = daemon->channels_since[channel];
+}
+
+static void
 fill_status(struct hvs_daemon *daemon, struct hvs_status *status)
 {
     memset(status, 0, sizeof *status);
@@ -88,26 +108,41 @@ fill_status(struct hvs_daemon *daemon, struct hvs_status *status)
     status->problem = daemon->problem[0] != '\0' ? daemon->problem
                                                  : hvs_control_channel_error(daemon->control);
     status->sessions_total = daemon->last_session;
+    status->totals = daemon->totals;
     status->ended_count = daemon->ended_count;
     memcpy(status->ended, daemon->ended, sizeof status->ended);
-    status->channels[HVS_CONTROL_CHANNEL] = control_channel_state(daemon->control);
+    note_channel(daemon, status, HVS_CONTROL_CHANNEL, control_channel_state(daemon->control));
     for (unsigned i = 1; i < HVS_CHANNELS; i++) {
-        status->channels[i] = slot_state(&daemon->slots[i]);
-        if (daemon->slots[i].relay != NULL)
-            hvs_relay_snapshot(daemon->slots[i].relay, &status->sessions[status->session_count++]);
+        note_channel(daemon, status, i, slot_state(&daemon->slots[i]));
+        if (daemon->slots[i].relay != NULL) {
+            struct hvs_session *session = &status->sessions[status->session_count++];
+
+            hvs_relay_snapshot(daemon->slots[i].relay, session);
+            hvs_session_counters_add(&status->totals, &session->counters);
+        }
     }
+}
+
+/* The caller's to free. NULL: out of memory, which is the answer then. */
+static struct hvs_status *
+make_status(struct hvs_daemon *daemon, struct hvs_text *answer)
+{
+    struct hvs_status *status = malloc(sizeof *status);
+
+    if (status == NULL)
+        hvs_text_add(answer, "error: out of memory");
+    else
+        fill_status(daemon, status);
+    return status;
 }
 
 static void
 on_status(bool json, struct hvs_text *answer, void *user_data)
 {
-    struct hvs_status *status = malloc(sizeof *status);
+    struct hvs_status *status = make_status(user_data, answer);
 
-    if (status == NULL) {
-        hvs_text_add(answer, "error: out of memory");
+    if (status == NULL)
         return;
-    }
-    fill_status(user_data, status);
     if (json)
         hvs_status_print_json(status, answer);
     else
@@ -177,6 +212,109 @@ tell_watchers(struct hvs_daemon *daemon)
     free(status);
 }
 
+static void
+on_sessions(bool json, struct hvs_text *answer, void *user_data)
+{
+    struct hvs_status *status = make_status(user_data, answer);
+
+    if (status == NULL)
+        return;
+    if (json)
+        hvs_status_print_sessions_json(status, answer);
+    else
+        hvs_status_print_sessions_text(status, answer);
+    free(status);
+}
+
+/* ---- diagnosis ---- */
+
+/* What only the service knows. */
+static void
+add_own_facts(const struct hvs_status *status, struct hvs_facts *facts)
+{
+    hvs_facts_add_status(facts, status);
+    facts->control_offered =
+        status->channels[HVS_CONTROL_CHANNEL] == HVS_CHANNEL_NOT_OFFERED ? HVS_NO : HVS_YES;
+    facts->data_channels = 0;
+    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+        facts->data_channels += status->channels[i] != HVS_CHANNEL_NOT_OFFERED;
+}
+
+static void
+on_facts(struct hvs_text *answer, void *user_data)
+{
+    struct hvs_status *status = make_status(user_data, answer);
+    struct hvs_facts facts;
+
+    if (status == NULL)
+        return;
+    memset(&facts, 0, sizeof facts);
+    add_own_facts(status, &facts);
+    hvs_probe_print_own(&facts, answer);
+    free(status);
+}
+
+static void
+print_diagnosis(struct hvs_daemon *daemon, struct hvs_text *answer)
+{
+    struct hvs_facts facts = *hvs_checkup_facts(daemon->checkup);
+    struct hvs_status *status = make_status(daemon, answer);
+    struct hvs_diagnosis diagnosis;
+
+    if (status == NULL)
+        return;
+    add_own_facts(status, &facts);
+    hvs_diagnose(&facts, &diagnosis);
+    hvs_diagnosis_print_json(&facts, &diagnosis, HVS_VERSION, answer);
+    free(status);
+}
+
+static bool
+on_doctor(struct hvs_text *answer, void *user_data)
+{
+    struct hvs_daemon *daemon = user_data;
+
+    if (hvs_checkup_request(daemon->checkup))
+        print_diagnosis(daemon, answer);
+    else if (hvs_checkup_is_looking(daemon->checkup))
+        return false;
+    else
+        hvs_text_add(answer, "error: out of memory");
+    return true;
+}
+
+static void
+answer_diagnosis(struct hvs_daemon *daemon)
+{
+    char *bytes;
+    struct hvs_text text;
+
+    if (!hvs_checkup_dispatch(daemon->checkup))
+        return;
+    bytes = malloc(HVS_DIAGNOSIS_JSON_MAX);
+    if (bytes == NULL) {
+        hvs_status_pipe_answer(daemon->status_pipe, "error: out of memory");
+        return;
+    }
+    hvs_text_init(&text, bytes, HVS_DIAGNOSIS_JSON_MAX);
+    print_diagnosis(daemon, &text);
+    hvs_status_pipe_answer(daemon->status_pipe, bytes);
+    free(bytes);
+}
+
+/* Best effort: the next change tries again. */
+static void
+publish(struct hvs_daemon *daemon)
+{
+    struct hvs_status *status = malloc(sizeof *status);
+
+    if (status == NULL)
+        return;
+    fill_status(daemon, status);
+    hvs_publish_update(&daemon->publish, daemon->settings.publish_state, status);
+    free(status);
+}
+
 static bool
 on_disconnect(uint32_t session_id, void *user_data)
 {
@@ -197,6 +335,9 @@ on_disconnect(uint32_t session_id, void *user_data)
 
 static const struct hvs_status_pipe_callbacks status_callbacks = {
     .status = on_status,
+    .sessions = on_sessions,
+    .facts = on_facts,
+    .doctor = on_doctor,
     .disconnect = on_disconnect,
 };
 
@@ -209,6 +350,7 @@ remember(struct hvs_daemon *daemon, const struct hvs_session *session)
             sizeof daemon->ended - sizeof daemon->ended[0]);
     daemon->ended[0] = *session;
     daemon->ended_count = min(daemon->ended_count + 1, HVS_STATUS_ENDED_MAX);
+    hvs_session_counters_add(&daemon->totals, &session->counters);
 }
 
 /* A channel that the host took away is waited for at once: the next user may come any moment. Other
@@ -456,6 +598,8 @@ dispatch(struct hvs_daemon *daemon, HANDLE signalled)
 {
     if (signalled == daemon->events[EVENT_RENEGOTIATE])
         hvs_control_channel_renegotiate(daemon->control);
+    else if (signalled == daemon->events[EVENT_LOOKED])
+        answer_diagnosis(daemon);
     else if (signalled == hvs_offers_event(daemon->offers))
         hvs_offers_dispatch(daemon->offers);
     else if (signalled != NULL && signalled == daemon->registry.changed)
@@ -466,6 +610,7 @@ dispatch(struct hvs_daemon *daemon, HANDLE signalled)
         act_on_slot(daemon, i);
     hvs_watch_pipe_dispatch(daemon->watch_pipe);
     tell_watchers(daemon);
+    publish(daemon);
 }
 
 /* All at once, so that it takes as long as the slowest. */
@@ -476,6 +621,7 @@ end_everything(struct hvs_daemon *daemon)
 
     hvs_log(HVS_LOG_NOTICE, "stopping");
     hvs_offers_stop(daemon->offers);
+    hvs_publish_end(&daemon->publish);
     stop_sessions(daemon, HVS_END_STOPPED);
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         if (daemon->slots[i].relay != NULL)
@@ -490,6 +636,7 @@ hvs_daemon_run(struct hvs_daemon *daemon)
     HANDLE handles[HANDLES_MAX];
 
     hvs_log(HVS_LOG_NOTICE, "hvsession " HVS_VERSION " started");
+    publish(daemon);
     for (;;) {
         unsigned count = collect_handles(daemon, handles);
         DWORD signalled =
@@ -561,6 +708,8 @@ start(struct hvs_daemon *daemon, struct hvs_text *problem)
     if (error == ERROR_SUCCESS)
         error = start_sockets(daemon);
     if (error == ERROR_SUCCESS)
+        error = hvs_checkup_new(daemon->events[EVENT_LOOKED], &daemon->checkup);
+    if (error == ERROR_SUCCESS)
         error = make_status_pipe(daemon, problem);
     if (error == ERROR_SUCCESS)
         error = hvs_offers_new(&offers_callbacks, daemon, &daemon->offers, problem);
@@ -586,6 +735,8 @@ hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_tex
     if (made == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
     made->started = hvs_clock_now();
+    for (unsigned i = 0; i < HVS_CHANNELS; i++)
+        made->channels_since[i] = made->started;
     hvs_text_init(&level, made->log_level, sizeof made->log_level);
     if (log_level != NULL)
         hvs_text_add(&level, log_level);
@@ -619,6 +770,7 @@ hvs_daemon_free(struct hvs_daemon *daemon)
         return;
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         hvs_relay_free(daemon->slots[i].relay);
+    hvs_checkup_free(daemon->checkup);
     hvs_status_pipe_free(daemon->status_pipe);
     hvs_watch_pipe_free(daemon->watch_pipe);
     hvs_control_channel_free(daemon->control);

@@ -365,7 +365,7 @@ look_at_exceptions(INetFwPolicy *policy, uint16_t port, struct hvs_firewall *fir
 {
     VARIANT_BOOL on = VARIANT_FALSE;
     INetFwProfile *profile;
-    DWORD exceptions;
+    DWORD exceptions = 0;
     HRESULT result = INetFwPolicy_get_CurrentProfile(policy, &profile);
 
     if (FAILED(result))

@@ -81,25 +81,18 @@ add_message(struct hvs_text *line, const char *message, const char *line_break)
 }
 
 static void
-add_digits(struct hvs_text *out, unsigned value, unsigned digits)
-{
-    for (unsigned scale = digits == 3 ? 100 : 10; scale > 0; scale /= 10)
-        hvs_text_add_char(out, (char)('0' + value / scale % 10));
-}
-
-static void
 add_time(struct hvs_text *line)
 {
     SYSTEMTIME now;
 
     GetLocalTime(&now);
-    add_digits(line, now.wHour, 2);
+    hvs_text_add_digits(line, now.wHour, 2);
     hvs_text_add_char(line, ':');
-    add_digits(line, now.wMinute, 2);
+    hvs_text_add_digits(line, now.wMinute, 2);
     hvs_text_add_char(line, ':');
-    add_digits(line, now.wSecond, 2);
+    hvs_text_add_digits(line, now.wSecond, 2);
     hvs_text_add_char(line, '.');
-    add_digits(line, now.wMilliseconds, 3);
+    hvs_text_add_digits(line, now.wMilliseconds, 3);
     hvs_text_add_char(line, ' ');
 }
 

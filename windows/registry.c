@@ -217,6 +217,32 @@ hvs_registry_unset(const struct hvs_setting *setting)
     return error;
 }
 
+bool
+hvs_registry_has_key(const WCHAR *path)
+{
+    HKEY key;
+
+    if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_QUERY_VALUE | VIEW, &key) != ERROR_SUCCESS)
+        return false;
+    RegCloseKey(key);
+    return true;
+}
+
+void
+hvs_registry_read_string(const WCHAR *path, const WCHAR *name, struct hvs_text *out)
+{
+    struct value value = { .size = sizeof value.data };
+    HKEY key;
+
+    if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_QUERY_VALUE | VIEW, &key) != ERROR_SUCCESS)
+        return;
+    if (RegQueryValueExW(key, name, NULL, &value.type, (BYTE *)value.data, &value.size) ==
+            ERROR_SUCCESS &&
+        value.type == REG_SZ)
+        print_value(&value, out);
+    RegCloseKey(key);
+}
+
 DWORD
 hvs_registry_watch_begin(struct hvs_registry_watch *watch)
 {

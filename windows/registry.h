@@ -38,6 +38,14 @@ DWORD hvs_registry_set(const struct hvs_setting *setting, const char *value,
  */
 DWORD hvs_registry_unset(const struct hvs_setting *setting);
 
+/* ---- any other key below HKEY_LOCAL_MACHINE ---- */
+
+bool hvs_registry_has_key(const WCHAR *path);
+/* Adds a string, nothing if there is none. */
+void hvs_registry_read_string(const WCHAR *path, const WCHAR *name, struct hvs_text *out);
+
+/* ---- changes ---- */
+
 /* Tells of changes of the settings. */
 struct hvs_registry_watch {
     HKEY   key;

@@ -50,17 +50,32 @@ report(DWORD state, DWORD error)
     status->dwWaitHint = pending ? STEP_HINT : 0;
     status->dwControlsAccepted =
         state == SERVICE_RUNNING
-            ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_POWEREVENT
+            ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_POWEREVENT |
+                  SERVICE_ACCEPT_SESSIONCHANGE
             : 0;
     if (!SetServiceStatus(service.handle, status))
         hvs_log_failure(HVS_LOG_WARNING, GetLastError(), "telling the service manager");
     LeaveCriticalSection(&service.lock);
 }
 
+/* Which of Windows' sessions belongs to an Enhanced Session: for who reads the log. */
+static void
+log_session_change(DWORD event, const WTSSESSION_NOTIFICATION *session)
+{
+    static const char *const events[] = {
+        [WTS_REMOTE_CONNECT] = "is shown over Remote Desktop",
+        [WTS_REMOTE_DISCONNECT] = "is not shown over Remote Desktop any more",
+        [WTS_SESSION_LOGON] = "has been logged on to",
+        [WTS_SESSION_LOGOFF] = "has been logged off",
+    };
+
+    if (event < ARRAYSIZE(events) && events[event] != NULL)
+        hvs_log(HVS_LOG_INFO, "session %lu of Windows %s", session->dwSessionId, events[event]);
+}
+
 static DWORD WINAPI
 handle_control(DWORD control, DWORD event, void *data, void *context)
 {
-    (void)data;
     (void)context;
     switch (control) {
     case SERVICE_CONTROL_STOP:
@@ -71,6 +86,9 @@ handle_control(DWORD control, DWORD event, void *data, void *context)
     case SERVICE_CONTROL_POWEREVENT:
         if (event == PBT_APMRESUMEAUTOMATIC || event == PBT_APMRESUMECRITICAL)
             hvs_daemon_renegotiate(service.daemon);
+        return NO_ERROR;
+    case SERVICE_CONTROL_SESSIONCHANGE:
+        log_session_change(event, data);
         return NO_ERROR;
     case SERVICE_CONTROL_INTERROGATE:
         return NO_ERROR;

@@ -18,7 +18,7 @@
  * FILE_GENERIC_WRITE would add): else anyone could pose as the service. */
 #define ACCESS L"D:P(D;;GA;;;NU)(A;;GA;;;SY)(A;;GA;;;BA)(A;;0x0012019b;;;AU)"
 
-enum stage { LISTENING, READING, WRITING, BROKEN };
+enum stage { LISTENING, READING, WAITING, WRITING, BROKEN };
 
 struct instance {
     HANDLE                    pipe;
@@ -95,22 +95,35 @@ disconnect(struct hvs_status_pipe *status_pipe, HANDLE pipe, const char *digits,
         hvs_text_add(answer, "ok");
 }
 
-static void
+/* false: later. */
+static bool
 answer_request(struct hvs_status_pipe *status_pipe, struct instance *instance, size_t length,
                struct hvs_text *answer)
 {
     static const char disconnect_word[] = "disconnect ";
+    const struct hvs_status_pipe_callbacks *callbacks = status_pipe->callbacks;
+    void *user_data = status_pipe->user_data;
     const char *request = instance->request;
 
     instance->request[length] = '\0';
     if (strcmp(request, "status-json") == 0)
-        status_pipe->callbacks->status(true, answer, status_pipe->user_data);
+        callbacks->status(true, answer, user_data);
     else if (strcmp(request, "status-text") == 0)
-        status_pipe->callbacks->status(false, answer, status_pipe->user_data);
+        callbacks->status(false, answer, user_data);
+    else if (strcmp(request, "sessions-json") == 0)
+        callbacks->sessions(true, answer, user_data);
+    else if (strcmp(request, "sessions-text") == 0)
+        callbacks->sessions(false, answer, user_data);
+    else if (strcmp(request, "facts") == 0)
+        callbacks->facts(answer, user_data);
+    else if (strcmp(request, "doctor-json") == 0)
+        return callbacks->doctor(answer, user_data);
     else if (strncmp(request, disconnect_word, sizeof disconnect_word - 1) == 0)
         disconnect(status_pipe, instance->pipe, request + sizeof disconnect_word - 1, answer);
     else
-        hvs_text_add(answer, "error: requests are status-json, status-text and disconnect ID");
+        hvs_text_add(answer, "error: requests are status-json, status-text, sessions-json, "
+                             "sessions-text, doctor-json, facts and disconnect ID");
+    return true;
 }
 
 /* ---- one client after another ---- */
@@ -152,16 +165,42 @@ listen_again(struct instance *instance)
 }
 
 static void
+begin_writing(struct instance *instance, size_t length)
+{
+    instance->stage = WRITING;
+    instance->deadline = hvs_clock_now() + HVS_STATUS_PIPE_PATIENCE;
+    if (hvs_pipe_write(instance->pipe, &instance->operation, instance->answer, (DWORD)length) !=
+        ERROR_SUCCESS)
+        listen_again(instance);
+}
+
+static void
 begin_answering(struct hvs_status_pipe *status_pipe, struct instance *instance, DWORD length)
 {
     struct hvs_text answer;
 
     hvs_text_init(&answer, instance->answer, HVS_STATUS_JSON_MAX);
-    answer_request(status_pipe, instance, length, &answer);
-    instance->stage = WRITING;
-    if (hvs_pipe_write(instance->pipe, &instance->operation, instance->answer,
-                       (DWORD)answer.length) != ERROR_SUCCESS)
-        listen_again(instance);
+    if (answer_request(status_pipe, instance, length, &answer)) {
+        begin_writing(instance, answer.length);
+    } else {
+        instance->stage = WAITING;
+        instance->deadline = hvs_clock_now() + HVS_STATUS_PIPE_LONG_PATIENCE;
+    }
+}
+
+void
+hvs_status_pipe_answer(struct hvs_status_pipe *status_pipe, const char *answer)
+{
+    for (unsigned i = 0; i < INSTANCES; i++) {
+        struct instance *instance = &status_pipe->instances[i];
+        struct hvs_text text;
+
+        if (instance->stage != WAITING)
+            continue;
+        hvs_text_init(&text, instance->answer, HVS_STATUS_JSON_MAX);
+        hvs_text_add(&text, answer);
+        begin_writing(instance, text.length);
+    }
 }
 
 /* What was under way has come to its end. */

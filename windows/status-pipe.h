@@ -5,6 +5,12 @@
  *
  *     status-json       the status document of common/status.h
  *     status-text       the same for people
+ *     sessions-json     the sessions alone, likewise
+ *     sessions-text
+ *     doctor-json       the document of common/diagnosis.h, of a look at this machine; that may take
+ *                       some seconds
+ *     facts             what only the service knows of the facts of common/diagnosis.h, as
+ *                       hvs_probe_parse_own() reads it
  *     disconnect ID     ends that session: "ok", or "error: SENTENCE"
  *
  * Anything else is answered by "error: SENTENCE". Everyone who is logged on to this machine may ask
@@ -29,6 +35,10 @@
 
 struct hvs_status_pipe_callbacks {
     void (*status)(bool json, struct hvs_text *answer, void *user_data);
+    void (*sessions)(bool json, struct hvs_text *answer, void *user_data);
+    void (*facts)(struct hvs_text *answer, void *user_data);
+    /* false: the answer comes later, with hvs_status_pipe_answer(), for all who wait. */
+    bool (*doctor)(struct hvs_text *answer, void *user_data);
     /* false: there is no such session. */
     bool (*disconnect)(uint32_t session_id, void *user_data);
 };
@@ -41,6 +51,10 @@ DWORD hvs_status_pipe_new(const struct hvs_status_pipe_callbacks *callbacks, voi
                           struct hvs_status_pipe **status_pipe);
 /* Drops all clients. NULL is fine. */
 void hvs_status_pipe_free(struct hvs_status_pipe *status_pipe);
+/* Answers all who wait for the doctor. Without it they are dropped after
+ * HVS_STATUS_PIPE_LONG_PATIENCE milliseconds. */
+void hvs_status_pipe_answer(struct hvs_status_pipe *status_pipe, const char *answer);
+#define HVS_STATUS_PIPE_LONG_PATIENCE 10000u
 /* The daemon waits for these, at most until the deadline of hvs_clock_now() (0: none), and calls
  * hvs_status_pipe_dispatch() after every wait. */
 #define HVS_STATUS_PIPE_HANDLES 4u

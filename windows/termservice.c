@@ -73,8 +73,9 @@ static DWORD
 allow_start(void)
 {
     SC_HANDLE opened;
-    DWORD type, error = open_termservice(SERVICE_QUERY_CONFIG | SERVICE_CHANGE_CONFIG, &opened);
+    DWORD type = 0, error;
 
+    error = open_termservice(SERVICE_QUERY_CONFIG | SERVICE_CHANGE_CONFIG, &opened);
     if (error != ERROR_SUCCESS)
         return error;
     error = get_start_type(opened, &type);

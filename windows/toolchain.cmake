@@ -8,13 +8,12 @@ set(CMAKE_FIND_ROOT_PATH /usr/${HVS_WINDOWS_TRIPLET})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-# Small: what is not used goes, and the linker sees all of it at once. On x86 the tables for
-# unwinding would keep every function; nothing there unwinds.
-set(CMAKE_C_FLAGS_RELEASE "-Os -DNDEBUG -flto=2 -ffunction-sections -fdata-sections"
-    CACHE STRING "Flags of release builds")
-if(HVS_WINDOWS_NT_MINOR EQUAL 1)
-    set(CMAKE_C_FLAGS_INIT "-fno-asynchronous-unwind-tables")
-endif()
+# Small: what is not used goes, and the linker sees all of it at once. No tables for unwinding: they
+# would keep functions that nobody calls, and nothing unwinds; a crash ends the process either way.
+string(JOIN " " release_flags -Oz -fno-inline-functions-called-once -DNDEBUG -flto=1
+    -flto-partition=one -fno-ident -ffunction-sections -fdata-sections
+    -fno-asynchronous-unwind-tables)
+set(CMAKE_C_FLAGS_RELEASE "${release_flags}" CACHE STRING "Flags of release builds")
 set(CMAKE_AR ${HVS_WINDOWS_TRIPLET}-gcc-ar-win32 CACHE FILEPATH "An ar for link-time optimisation")
 set(CMAKE_RANLIB ${HVS_WINDOWS_TRIPLET}-gcc-ranlib-win32 CACHE FILEPATH "Likewise")
 

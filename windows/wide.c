@@ -77,6 +77,24 @@ hvs_wide_from_utf8(const char *utf8, WCHAR *buffer, size_t size)
 }
 
 void
+hvs_wide_add_time(struct hvs_text *out, uint64_t filetime, char between)
+{
+    const FILETIME split = { (DWORD)filetime, (DWORD)(filetime >> 32) };
+    const char behind[] = { '-', '-', between, ':', ':' };
+    SYSTEMTIME time;
+
+    if (!FileTimeToSystemTime(&split, &time))
+        return;
+    const WORD parts[] = { time.wYear, time.wMonth, time.wDay, time.wHour, time.wMinute,
+                           time.wSecond };
+    for (size_t i = 0; i < ARRAYSIZE(parts); i++) {
+        hvs_text_add_digits(out, parts[i], i == 0 ? 4 : 2);
+        if (i < ARRAYSIZE(behind))
+            hvs_text_add_char(out, behind[i]);
+    }
+}
+
+void
 hvs_wide_add_error(struct hvs_text *out, DWORD error)
 {
     WCHAR message[512];

@@ -16,6 +16,9 @@ bool hvs_wide_to_utf8(const WCHAR *wide, char *buffer, size_t size);
  * string and false. */
 bool hvs_wide_from_utf8(const char *utf8, WCHAR *buffer, size_t size);
 
+/* "2026-11-26T11:00:00" of a FILETIME's number, in UTC; between: day and time. */
+void hvs_wide_add_time(struct hvs_text *out, uint64_t filetime, char between);
+
 /* "Access is denied (error 5)", in the system's language. */
 void hvs_wide_add_error(struct hvs_text *out, DWORD error);
 

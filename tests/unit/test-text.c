@@ -302,6 +302,24 @@ test_json(void)
 }
 
 static void
+test_digits(void)
+{
+    static const struct {
+        unsigned value, digits;
+        const char *expected;
+    } cases[] = {
+        { 0, 1, "0" }, { 7, 2, "07" }, { 2026, 4, "2026" }, { 59, 3, "059" }, { 1234, 2, "34" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        struct fixture fixture;
+
+        hvs_text_add_digits(start(&fixture, 64), cases[i].value, cases[i].digits);
+        check(&fixture, cases[i].expected, false);
+    }
+}
+
+static void
 test_hexdump(void)
 {
     struct fixture fixture;
@@ -344,6 +362,7 @@ main(int argc, char **argv)
     g_test_add_func("/text/smallest", test_smallest);
     g_test_add_func("/text/integers", test_integers);
     g_test_add_func("/text/hex", test_hex);
+    g_test_add_func("/text/digits", test_digits);
     g_test_add_func("/text/sizes", test_sizes);
     g_test_add_func("/text/durations", test_durations);
     g_test_add_func("/text/columns", test_columns);

@@ -30,6 +30,12 @@ set_up(const char *program_path, const char *library_path)
         FAILED(StringCchCatW(installed_library, ARRAYSIZE(installed_library), L"\\vmbuspipe.dll")))
         fail("GetSystemDirectory");
     hvs_service_uninstall();
+    put_library();
+}
+
+void
+put_library(void)
+{
     if (!CopyFileW(library, installed_library, FALSE))
         fail("copying %ls to %ls", library, installed_library);
 }
@@ -183,6 +189,39 @@ wait_status(const char *contained)
         Sleep(20);
     } while (GetTickCount() - began < LONG_TIME);
     fail("status does not say %s but %s", contained, bytes);
+}
+
+static void
+wait_for_state(SC_HANDLE opened, DWORD state)
+{
+    DWORD began = GetTickCount();
+    SERVICE_STATUS status;
+
+    while (QueryServiceStatus(opened, &status) && status.dwCurrentState != state) {
+        if (GetTickCount() - began > LONG_TIME)
+            fail("the service is in state %lu, not %lu", status.dwCurrentState, state);
+        Sleep(20);
+    }
+}
+
+void
+start_termservice(bool running)
+{
+    SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+    SC_HANDLE opened = OpenServiceW(manager, L"TermService", SERVICE_START | SERVICE_STOP |
+                                                                 SERVICE_QUERY_STATUS);
+    SERVICE_STATUS status;
+
+    if (opened == NULL)
+        fail("this Wine has no TermService");
+    if (running ? StartServiceW(opened, 0, NULL) || GetLastError() == ERROR_SERVICE_ALREADY_RUNNING
+                : ControlService(opened, SERVICE_CONTROL_STOP, &status) ||
+                      GetLastError() == ERROR_SERVICE_NOT_ACTIVE)
+        wait_for_state(opened, running ? SERVICE_RUNNING : SERVICE_STOPPED);
+    else
+        fail("starting or stopping TermService");
+    CloseServiceHandle(opened);
+    CloseServiceHandle(manager);
 }
 
 /* ---- registry ---- */

@@ -11,8 +11,11 @@
 /* First of all: which hvsession.exe and which fake vmbuspipe.dll. Puts the library into the system
  * directory, and removes a service that a failed run may have left. */
 void set_up(const char *program_path, const char *library_path);
-/* Takes it out again. */
+/* Takes it out again, and puts it back. */
 void remove_library(void);
+void put_library(void);
+/* Windows' own RDP server, of which Wine has an imitation that does nothing: runs or does not. */
+void start_termservice(bool running);
 /* Puts the fake Windows Firewall of the library's folder in the place of the real one, with nothing
  * in it: one of fake-firewall.h's kinds, or 0. */
 void set_up_firewall(const char *library_path, DWORD kind);

@@ -9,6 +9,8 @@
 
 #include "fake-vmbuspipe.h"
 
+#include "windows/clock.h"
+#include "windows/daemon.h"
 #include "windows/registry.h"
 #include "windows/service.h"
 #include "windows/status-pipe.h"
@@ -699,22 +701,83 @@ test_offer_renewed(void)
     finish();
 }
 
-/* Ready, and nobody connects: only the five data channels are asked for, once a second each. */
+static unsigned __stdcall
+run_daemon(void *argument)
+{
+    hvs_daemon_run(argument);
+    return 0;
+}
+
+/* The machine has slept: the version is exchanged anew, on a channel opened anew. */
+static void
+test_resume(void)
+{
+    struct hvs_daemon *daemon;
+    char problem[HVS_REGISTRY_MESSAGE_MAX];
+    struct hvs_text text;
+    HANDLE thread;
+
+    hvs_clock_init();
+    hvs_text_init(&text, problem, sizeof problem);
+    host_start_control(ACCEPT);
+    if (hvs_daemon_new(NULL, &daemon, &text) != ERROR_SUCCESS)
+        fail("%s", problem);
+    thread = start_thread(run_daemon, daemon);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned requests;
+        DWORD began;
+
+        wait_status("\"state\": \"ready\"");
+        requests = host_requests();
+        began = GetTickCount();
+        hvs_daemon_renegotiate(daemon);
+        while (host_requests() == requests && GetTickCount() - began < LONG_TIME)
+            Sleep(20);
+        if (host_requests() == requests)
+            fail("no version request after the machine has slept");
+    }
+    wait_status("\"state\": \"ready\"");
+    hvs_daemon_stop(daemon);
+    join(thread);
+    hvs_daemon_free(daemon);
+    host_stop_control();
+}
+
+/* Milliseconds of processor time so far. */
+static uint64_t
+service_time(DWORD process)
+{
+    HANDLE handle = OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, process);
+    FILETIME created, ended, kernel, user;
+
+    if (handle == NULL || !GetProcessTimes(handle, &created, &ended, &kernel, &user))
+        fail("asking for the processor time of the service");
+    CloseHandle(handle);
+    return ((uint64_t)kernel.dwLowDateTime + user.dwLowDateTime) / 10000;
+}
+
+/* Ready, and nobody connects: nothing wakes but the five waiters, once a second each. */
 static void
 test_idle(void)
 {
-    enum { SECONDS = 5 };
+    enum { SECONDS = 10, TIME_LIMIT = 50 };
+    uint64_t time;
     HANDLE calls;
     LONG count;
 
     begin();
     calls = CreateSemaphoreW(NULL, 0, LONG_MAX, FAKE_CALLS);
+    time = service_time(service_process());
     Sleep(SECONDS * 1000);
+    time = service_time(service_process()) - time;
     if (!ReleaseSemaphore(calls, 1, &count))
         fail("ReleaseSemaphore");
-    printf("# %ld calls in %d s\n", count, SECONDS);
+    printf("# %ld calls to wait, %lu ms of processor time in %d s\n", count, (unsigned long)time,
+           SECONDS);
     if (count > 5 * (SECONDS + 1))
         fail("%ld calls to wait for channels in %d s", count, SECONDS);
+    if (time > TIME_LIMIT)
+        fail("%lu ms of processor time in %d s", (unsigned long)time, SECONDS);
     CloseHandle(calls);
     finish();
 }
@@ -862,6 +925,41 @@ test_cli(void)
     expect(L"start", 3, "not installed");
 }
 
+/* What the service has logged is not there: Wine's event log cannot be read. */
+static void
+test_bundle(void)
+{
+    static char bytes[524288];
+    static const char *const parts[] = {
+        "holds no passwords",   "==== status\r\n",        "==== sessions\r\n",
+        "LogLevel=notice",      "==== doctor --verbose",  "\"channels\": [",
+        "\"exit_status\":",     "==== events\r\n",
+        "hvsession " HVS_VERSION,
+    };
+    WCHAR folder[MAX_PATH], path[MAX_PATH], command[MAX_PATH + 32];
+    DWORD length = 0;
+    HANDLE file;
+
+    begin();
+    GetTempPathW(ARRAYSIZE(folder), folder);
+    StringCchPrintfW(path, ARRAYSIZE(path), L"%lshvsession test.txt", folder);
+    DeleteFileW(path);
+    StringCchPrintfW(command, ARRAYSIZE(command), L"support-bundle \"%ls\"", path);
+    expect(command, 0, "Read it before you pass it on");
+    file = CreateFileW(path, GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL);
+    if (file == INVALID_HANDLE_VALUE || !ReadFile(file, bytes, sizeof bytes - 1, &length, NULL))
+        fail("reading %ls", path);
+    CloseHandle(file);
+    for (size_t i = 0; i < ARRAYSIZE(parts); i++)
+        if (strstr(bytes, parts[i]) == NULL)
+            fail("it lacks %s: %s", parts[i], bytes);
+    /* What is there is not overwritten. */
+    expect(command, 1, "hvsession test.txt");
+    expect(L"support-bundle a b", 2, "at most");
+    DeleteFileW(path);
+    finish();
+}
+
 /* In a console, without an installed service. Wine has no console events without a terminal, so
  * Ctrl+C is not tried. */
 static void
@@ -953,6 +1051,7 @@ static const struct {
 } tests[] = {
     { "cli", test_cli },
     { "run", test_run },
+    { "bundle", test_bundle },
     { "install", test_install },
     { "config", test_config },
     { "registry", test_registry },
@@ -973,6 +1072,7 @@ static const struct {
     { "server/late", test_server_late },
     { "version", test_version },
     { "offer-renewed", test_offer_renewed },
+    { "resume", test_resume },
     { "idle", test_idle },
     { "driver-fails", test_driver_fails },
     { "no-library", test_no_library },

@@ -179,6 +179,16 @@ run_status(int count, char **arguments)
 }
 
 static int
+run_sessions(int count, char **arguments)
+{
+    if (count == 1 && hvs_cli_is_option(arguments[0], "json"))
+        return ask("sessions-json");
+    if (count > 0)
+        return hvs_cli_complain_usage("sessions takes --json only, not", arguments[0]);
+    return ask("sessions-text");
+}
+
+static int
 run_disconnect(int count, char **arguments)
 {
     char request[HVS_STATUS_PIPE_REQUEST_MAX];
@@ -205,6 +215,11 @@ run_version(int count, char **arguments)
 
 static const struct command commands[] = {
     { "status", "[--json]", "Show what the service does, and its sessions", run_status },
+    { "sessions", "[--json]", "List the sessions, those that have ended as well", run_sessions },
+    { "doctor", "[--verbose|--json]", "Say why it does not work, and what mends it",
+      hvs_cli_doctor },
+    { "support-bundle", "[FILE]", "Write all that helps to find out why into a file",
+      hvs_cli_support_bundle },
     { "disconnect", "ID", "End that session *", run_disconnect },
     { "start", "", "Start the service *", run_start },
     { "stop", "", "Stop the service and all sessions *", run_stop },

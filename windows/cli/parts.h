@@ -13,6 +13,8 @@
 /* ---- commands: what stands behind their names; return an enum hvs_exit ---- */
 
 int hvs_cli_config(int count, char **arguments);
+int hvs_cli_doctor(int count, char **arguments);
+int hvs_cli_support_bundle(int count, char **arguments);
 int hvs_cli_setup(int count, char **arguments);
 int hvs_cli_uninstall(int count, char **arguments);
 
