@@ -1,6 +1,8 @@
 /* What is taken out of a support bundle, and what stays. */
 #include "linux/cli/redact.h"
 
+#include <string.h>
+
 static void
 test_lines(void)
 {
@@ -20,7 +22,12 @@ test_lines(void)
         { "private-key=abc", "private-key=(left out)" },
         { "pin=1234", "pin=(left out)" },
         { "Nov 26 11:00:00 pam: password=a", "Nov 26 11:00:00 pam: password=(left out)" },
+        { "'auth.token' : x", "'auth.token' :(left out)" },
+        { "a=1 b:2 pass=x y=z", "a=1 b:2 pass=(left out)" },
+        { "password=yes, of course", "password=(left out)" },
+        { "secret=no token=abc", "secret=(left out)" },
         { "password=ask", NULL },
+        { "Password = YES ", NULL },
         { "password={base64}", NULL },
         { "pampassword=asksame", NULL },
         { "require_credentials=true", NULL },
@@ -57,11 +64,32 @@ test_texts(void)
     g_assert_cmpstr(next, ==, "password=\nport=3389\n");
 }
 
+/* Of names that could go on, and of signs behind which nothing is: neither takes long, and what is
+ * behind is still found. */
+static void
+test_long(void)
+{
+    static const char *const units[] = { "a", "a.", "-", "key.", "pass ", "= ", "password= \n" };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(units); i++) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        g_autofree char *clean = NULL;
+
+        while (text->len < 1024 * 1024)
+            g_string_append(text, units[i]);
+        g_string_append(text, "\npassword=hunter2\n");
+        clean = hvs_cli_redact(text->str);
+        g_assert_true(g_str_has_suffix(clean, "\npassword=(left out)\n"));
+        g_assert_cmpuint(strlen(clean), ==, text->len - strlen("hunter2") + strlen("(left out)"));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/redact/lines", test_lines);
     g_test_add_func("/redact/texts", test_texts);
+    g_test_add_func("/redact/long", test_long);
     return g_test_run();
 }
