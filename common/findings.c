@@ -318,7 +318,7 @@ static const struct hvs_finding table[] = {
                               "Set-VM -VMName {vm} -EnhancedSessionTransportType VMBus\n"
                               "Start-VM -Name {vm}",
                    .when = hvsocket_does_not_wait)
-              HOST(.note = "If this machine was set to HvSocket, that is all: hvsession listens "
+              HOST(.note = "If this machine was set to HvSocket, it may stay so: hvsession listens "
                            "there, but nobody has come that way since it started.",
                    .when = hvsocket_waits)
               HOST(.note = "In Hyper-V Manager, under Hyper-V Settings, User, Enhanced Session "

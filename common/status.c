@@ -22,7 +22,7 @@ static const struct {
 
 static const struct {
     const char *name;
-    const char *words; /* in the row of transports */
+    const char *words; /* in the row of HvSocket */
 } hvsocket_states[] = {
     [HVS_HVSOCKET_OFF] = { "off", "turned off" },
     [HVS_HVSOCKET_LISTENING] = { "listening", "listening" },
@@ -180,11 +180,11 @@ print_host_advice(const struct hvs_status *status, struct hvs_text *out)
     hvs_text_add(out, "On the Hyper-V host, in PowerShell as administrator:\n"
                       "             Set-VMHost -EnableEnhancedSessionMode $true\n");
     if (status->hvsocket != HVS_HVSOCKET_LISTENING)
-        hvs_text_add(out, "           If this VM was set to use HvSocket, also:\n"
+        hvs_text_add(out, "           If this VM was set to use HvSocket, also, with the VM off:\n"
                           "             Set-VM -VMName NAME -EnhancedSessionTransportType VMBus\n");
     hvs_text_add(out, "           Then close the VM's window and connect again.\n");
     if (status->hvsocket == HVS_HVSOCKET_LISTENING)
-        hvs_text_add(out, "           If this VM was set to use HvSocket, that is all.\n");
+        hvs_text_add(out, "           If this VM was set to use HvSocket, it may stay so.\n");
 }
 
 static void
@@ -256,17 +256,13 @@ print_channels(const struct hvs_status *status, struct hvs_text *out)
 }
 
 static void
-print_transports(const struct hvs_status *status, struct hvs_text *out)
+print_hvsocket(const struct hvs_status *status, struct hvs_text *out)
 {
-    struct phrase phrase;
-    struct hvs_text *text = begin_phrase(&phrase);
-
     if (status->hvsocket == HVS_HVSOCKET_OFF)
         return;
-    begin_row(out, "Transports");
-    hvs_text_add(text, "VMBus as above, HvSocket ");
-    hvs_text_add(text, hvsocket_states[status->hvsocket].words);
-    end_phrase(&phrase, out, LABEL_WIDTH);
+    begin_row(out, "HvSocket");
+    hvs_text_add(out, hvsocket_states[status->hvsocket].words);
+    hvs_text_add_char(out, '\n');
 }
 
 static void
@@ -391,7 +387,7 @@ hvs_status_print_text(const struct hvs_status *status, struct hvs_text *out)
         print_host_advice(status, out);
     print_host(status, out);
     print_channels(status, out);
-    print_transports(status, out);
+    print_hvsocket(status, out);
     print_service(status, out);
     print_sessions(status, out);
     print_ended(status, out);

@@ -46,7 +46,7 @@ def test_session_is_negotiated_and_its_data_arrives_whole(vm):
     server = vm.service("rdp-echo", "ready")
     client = begin(vm)
     server.wait_line("requestedProtocols=0x0 flags=0x0 .*serverSelectedProtocol=0x0 order=echo")
-    expect_status(daemon, "HvSocket listening", ", over HvSocket")
+    expect_status(daemon, "HvSocket   listening", ", over HvSocket")
     sent = os.urandom(3 * MIB)
     client.send(sent)
     back = client.receive(len(sent))
@@ -110,7 +110,7 @@ def test_five_at_once_and_a_sixth_waits(vm):
 @daemon_guest
 def test_callers_that_are_not_the_host_are_refused(vm):
     daemon = hvsessiond(vm, fresh=True)
-    daemon.wait_status("HvSocket listening")    # by itself, where the driver hv_sock is
+    daemon.wait_status("HvSocket   listening")    # by itself, where the driver hv_sock is
     stranger = vm.call_hvsocket()
     if stranger.receive_end():
         raise Failure("it got an answer")
@@ -125,7 +125,7 @@ def test_port_that_is_taken_is_asked_for_again(vm):
     other = vm.start("exec vsock-call --hold 3389")
     other.wait_line("holding")
     daemon = hvsessiond(vm, LOOPBACK, "LogLevel=info", fresh=True)
-    daemon.wait_status("HvSocket port taken by another program")
+    daemon.wait_status("HvSocket   port taken by another program")
     session(vm).echo(b"hello")
     other.kill()
     other.wait()
