@@ -27,6 +27,8 @@ struct check {
     char *action;
     void (*allowed)(GDBusMethodInvocation *invocation, gpointer user_data);
     gpointer user_data;
+    /* What anybody but root is told, when polkit is not asked. */
+    const char *refusal, *refusal_message;
 };
 
 static void
@@ -91,13 +93,15 @@ on_caller_known(GObject *source, GAsyncResult *result, gpointer user_data)
     if (uid == 0)
         allow(check);
     else
-        refuse(check, ACCESS_DENIED,
-               "only root may do that here, since polkit does not answer: try again with sudo");
+        refuse(check, check->refusal, check->refusal_message);
 }
 
+/* Without polkit: root may, and nobody else. */
 static void
-ask_who_calls(struct check *check)
+ask_who_calls(struct check *check, const char *refusal, const char *message)
 {
+    check->refusal = refusal;
+    check->refusal_message = message;
     g_dbus_connection_call(g_dbus_method_invocation_get_connection(check->invocation),
                            "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
                            "GetConnectionUnixUser",
@@ -123,7 +127,9 @@ on_authorization(GObject *source, GAsyncResult *result, gpointer user_data)
     if (reply == NULL) {
         hvs_log(HVS_LOG_INFO, "polkit does not answer whether %s is allowed: %s", check->action,
                 error->message);
-        ask_who_calls(check);
+        ask_who_calls(check, ACCESS_DENIED,
+                      "only root may do that here, since polkit does not answer: try again with "
+                      "sudo");
         return;
     }
     g_variant_get(reply, "((bba{ss}))", &authorized, &challenge, NULL);
@@ -153,8 +159,10 @@ hvs_polkit_check(hvs_polkit *polkit, GDBusMethodInvocation *invocation, const ch
     check->allowed = allowed;
     check->user_data = user_data;
     polkit->references++;
+    /* Whoever lets password prompts stand must not keep root from it. */
     if (++polkit->pending > HVS_POLKIT_PENDING_MAX) {
-        refuse(check, LIMITS_EXCEEDED, "too many callers wait for polkit already");
+        ask_who_calls(check, LIMITS_EXCEEDED,
+                      "too many callers wait for polkit already: try again with sudo");
         return;
     }
     g_variant_builder_init(&subject, G_VARIANT_TYPE("(sa{sv})"));

@@ -11,7 +11,7 @@
 #include <gio/gio.h>
 
 /* Callers that may wait for an answer at the same time; a person may take minutes to type a
- * password. More are refused. */
+ * password. More are refused, other than root. */
 #define HVS_POLKIT_PENDING_MAX 32
 
 typedef struct hvs_polkit hvs_polkit;
