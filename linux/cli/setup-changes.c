@@ -280,7 +280,8 @@ save(hvs_changes *changes, GError **error)
     for (guint i = 0; i < changes->recorded->len; i++)
         write_change(file, i + 1, &g_array_index(changes->recorded, struct hvs_change, i));
     text = g_key_file_to_data(file, NULL, NULL);
-    return write_file(path, text, 0600, error);
+    /* No secret: what a dry run would still do, others may ask, too. */
+    return write_file(path, text, 0644, error);
 }
 
 /* Keeps a second setup out, if the directory is there. */

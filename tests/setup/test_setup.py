@@ -151,7 +151,7 @@ class SetupTest(unittest.TestCase):
         told = self.run_setup("--colord")
         self.assert_set_up(self.tree)
         self.assertTrue(self.tree.has(COLORD))
-        self.assertEqual(stat.S_IMODE(os.stat(self.tree.path(STATE)).st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(self.tree.path(STATE)).st_mode), 0o644)
         for sentence in ("changed   hvsessiond.service starts with the machine",
                          "changed   hvsession-xrdp.service runs as the user xrdp, like your xrdp",
                          "note      xrdp.service runs along with it",
@@ -336,6 +336,19 @@ class SetupTest(unittest.TestCase):
                                 capture_output=True, text=True, check=False)
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertIn("takes root: sudo hvsession setup", result.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to give it up")
+    def test_dry_run_takes_no_root(self):
+        self.run_setup()
+        os.chmod(self.directory, 0o755)
+        os.chmod(self.tree.path(os.path.dirname(STATE)), 0o755)  # as with an ordinary umask
+        result = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", HVSESSION, "setup",
+                                 "--dry-run", "--root", self.tree.directory],
+                                env={**os.environ, "PATH": self.bin + ":" + os.environ["PATH"],
+                                     "CALLS": "/dev/null"},
+                                capture_output=True, text=True, check=False)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertIn("Nothing was changed.", result.stdout)
 
 
 if __name__ == "__main__":
