@@ -190,7 +190,8 @@ add_log(const struct bundle *bundle, GError **error)
 static gboolean
 add_packages(const struct bundle *bundle, GError **error)
 {
-    static const char *const names[] = { "hvsession", "xrdp", "xorgxrdp", "hyperv-daemons",
+    static const char *const names[] = { "hvsession", "hvsession-gui", "hvsession-xrdp",
+                                         "xrdp", "xorgxrdp", "hyperv-daemons",
                                          "pipewire-module-xrdp" };
     g_autofree char *dpkg = g_find_program_in_path("dpkg-query");
     g_autoptr(GPtrArray) command = g_ptr_array_new();
