@@ -76,7 +76,7 @@ while read -r preset selection; do
     # shellcheck disable=SC2086
     run_tests "$preset" "$preset" $selection
 done <<'PRESETS'
-release -LE vm
+release -LE vm|image
 asan -L unit|host
 tsan -L unit|host
 fuzz -L fuzz
@@ -86,7 +86,7 @@ PRESETS
 
 if [ "$vm" = yes ]; then
     step "test in QEMU"
-    run_tests vm release -L vm
+    run_tests vm release -L "vm|image"
 fi
 
 step "done"

@@ -263,7 +263,8 @@ step_rpm() {
     # The same files as in the Debian packages, but for what each distribution puts elsewhere.
     for package in "$packages"/*.deb; do
         dpkg-deb --fsys-tarfile "$package" | tar -t
-    done | sed 's,^\./,/,; s,^/lib/,/usr/lib/,; s,/vendor-completions/,/site-functions/,' |
+    done | sed 's,^\./,/,; s,^/lib/,/usr/lib/,; s,/vendor-completions/,/site-functions/,
+               s,^/usr/lib/[^/]*-linux-gnu[^/]*/,/usr/lib64/,' |
         grep -v '/$\|^/usr/share/\(doc\|lintian\)/' |
         sort -u > "$work/debian"
     rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "${rpms[@]}" | sed '/^d/d; s/^[^ ]* //' |

@@ -553,6 +553,8 @@ class VM:
     trace      the host's trace goes to QEMU's error output, which is in the directory .dir
     """
 
+    boot_timeout = BOOT_TIMEOUT
+
     def __init__(self, series="6.12", programs=(), modules=("hv_vmbus", "uio_hv_generic"),
                  monitor=False, memory=1024, cpus=2, trace=False, append="", keep=False):
         self.series, self.started = series, time.monotonic()
@@ -571,16 +573,15 @@ class VM:
         self.host = self._agent = None
         self.dir = tempfile.mkdtemp(prefix="hvt-")
         qemu = build_qemu()
-        kernel, initramfs = build_image(series, programs)
+        boot, words = self.boot_arguments(programs, modules)
         self.started = time.monotonic()
         command = [
             qemu, "-L", "/usr/share/seabios", "-L", "/usr/share/qemu",
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none",
             "-accel", "tcg,thread=multi", "-M", "pc", "-cpu", "Nehalem", "-smp", str(cpus),
-            "-m", str(memory), "-kernel", kernel, "-initrd", initramfs,
-            "-append", "console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 tsc=reliable "
-            "hvt.modules=%s %s" %
-            (",".join(modules), append),
+            "-m", str(memory), *boot,
+            "-append", "console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 tsc=reliable %s %s" %
+            (words, append),
             "-serial", "stdio",
             "-device", "virtio-serial-pci",
             "-chardev", "socket,id=agent,path=%s/agent,server=on,wait=off" % self.dir,
@@ -599,11 +600,16 @@ class VM:
             self._agent = self._connect("agent", deadline)
             threading.Thread(target=self._read_agent, daemon=True).start()
             self.tcp_port = int(self.host.wait(r"listening 127.0.0.1:(\d+)").group(1))
-            self.wait_for(lambda: self.ready, BOOT_TIMEOUT, "the guest to be up")
+            self.wait_for(lambda: self.ready, self.boot_timeout, "the guest to be up")
         except BaseException:
             self.close()
             raise
         self.boot_seconds = time.monotonic() - self.started
+
+    def boot_arguments(self, programs, modules):
+        """QEMU's arguments for what is booted, and words for the kernel's command line."""
+        kernel, initramfs = build_image(self.series, programs)
+        return ["-kernel", kernel, "-initrd", initramfs], "hvt.modules=" + ",".join(modules)
 
     def _connect(self, name, deadline):
         while True:
