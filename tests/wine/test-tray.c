@@ -284,9 +284,11 @@ connect_client(unsigned channel, const struct client *client)
     host_connect(channel, MESSAGES);
     if (!host_write(channel, request, sizeof request, LONG_TIME))
         fail("writing the request");
-    s = server_accept(LONG_TIME);
-    if (!server_read_all(s, received, sizeof request) ||
-        !server_write(s, confirm, sizeof confirm) ||
+    /* The diagnosis looks whether somebody listens here, by connecting and saying nothing. */
+    for (s = server_accept(LONG_TIME); !server_read_all(s, received, sizeof request);
+         s = server_accept(LONG_TIME))
+        closesocket(s);
+    if (!server_write(s, confirm, sizeof confirm) ||
         host_read(channel, received, sizeof received, LONG_TIME) <= 0 ||
         !host_write(channel, initial, length, LONG_TIME) ||
         !server_read_all(s, received, length) ||
