@@ -1,7 +1,5 @@
 #include "service.h"
 
-#include "daemon.h"
-#include "log.h"
 #include "registry.h"
 
 #include <string.h>
@@ -13,8 +11,7 @@
     L"Remote Desktop, without a network."
 #define EVENT_SOURCE L"SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\HvSession"
 
-/* How long the SCM is told to wait for a step, and how long we wait for it, in milliseconds. */
-#define STEP_HINT     5000u
+/* How long we wait for a step of the SCM, in milliseconds. */
 #define CHANGE_LIMIT  30000u
 #define CHANGE_LOOKED 50u
 
@@ -23,119 +20,6 @@
 #define CONFIG_SERVICE_SID_INFO         5u
 #define CONFIG_REQUIRED_PRIVILEGES_INFO 6u
 #define SID_TYPE_UNRESTRICTED           1u
-
-/* ---- running as a service ---- */
-
-/* ServiceMain has no argument of ours, and a process has one service. */
-static struct {
-    SERVICE_STATUS_HANDLE handle;
-    SERVICE_STATUS        status;
-    struct hvs_daemon    *daemon;
-    CRITICAL_SECTION      lock; /* the status: main and the handler report */
-} service;
-
-static void
-report(DWORD state, DWORD error)
-{
-    SERVICE_STATUS *status = &service.status;
-    bool pending = state == SERVICE_START_PENDING || state == SERVICE_STOP_PENDING;
-
-    EnterCriticalSection(&service.lock);
-    status->dwServiceType = SERVICE_WIN32_OWN_PROCESS;
-    status->dwCheckPoint = !pending                              ? 0
-                           : status->dwCurrentState == state ? status->dwCheckPoint + 1
-                                                             : 1;
-    status->dwCurrentState = state;
-    status->dwWin32ExitCode = error;
-    status->dwWaitHint = pending ? STEP_HINT : 0;
-    status->dwControlsAccepted =
-        state == SERVICE_RUNNING
-            ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_POWEREVENT |
-                  SERVICE_ACCEPT_SESSIONCHANGE
-            : 0;
-    if (!SetServiceStatus(service.handle, status))
-        hvs_log_failure(HVS_LOG_WARNING, GetLastError(), "telling the service manager");
-    LeaveCriticalSection(&service.lock);
-}
-
-/* Which of Windows' sessions belongs to an Enhanced Session: for who reads the log. */
-static void
-log_session_change(DWORD event, const WTSSESSION_NOTIFICATION *session)
-{
-    static const char *const events[] = {
-        [WTS_REMOTE_CONNECT] = "is shown over Remote Desktop",
-        [WTS_REMOTE_DISCONNECT] = "is not shown over Remote Desktop any more",
-        [WTS_SESSION_LOGON] = "has been logged on to",
-        [WTS_SESSION_LOGOFF] = "has been logged off",
-    };
-
-    if (event < ARRAYSIZE(events) && events[event] != NULL)
-        hvs_log(HVS_LOG_INFO, "session %lu of Windows %s", session->dwSessionId, events[event]);
-}
-
-static DWORD WINAPI
-handle_control(DWORD control, DWORD event, void *data, void *context)
-{
-    (void)context;
-    switch (control) {
-    case SERVICE_CONTROL_STOP:
-    case SERVICE_CONTROL_SHUTDOWN:
-        report(SERVICE_STOP_PENDING, NO_ERROR);
-        hvs_daemon_stop(service.daemon);
-        return NO_ERROR;
-    case SERVICE_CONTROL_POWEREVENT:
-        if (event == PBT_APMRESUMEAUTOMATIC || event == PBT_APMRESUMECRITICAL)
-            hvs_daemon_renegotiate(service.daemon);
-        return NO_ERROR;
-    case SERVICE_CONTROL_SESSIONCHANGE:
-        log_session_change(event, data);
-        return NO_ERROR;
-    case SERVICE_CONTROL_INTERROGATE:
-        return NO_ERROR;
-    default:
-        return ERROR_CALL_NOT_IMPLEMENTED;
-    }
-}
-
-static void WINAPI
-run_service(DWORD count, WCHAR **arguments)
-{
-    char problem[HVS_REGISTRY_MESSAGE_MAX];
-    struct hvs_text text;
-    DWORD error;
-
-    (void)count;
-    (void)arguments;
-    InitializeCriticalSection(&service.lock);
-    hvs_log_to_events();
-    service.handle = RegisterServiceCtrlHandlerExW(HVS_SERVICE_NAME, handle_control, NULL);
-    if (service.handle == NULL) {
-        hvs_log_failure(HVS_LOG_ERROR, GetLastError(), "registering with the service manager");
-        return;
-    }
-    report(SERVICE_START_PENDING, NO_ERROR);
-    hvs_text_init(&text, problem, sizeof problem);
-    error = hvs_daemon_new(NULL, &service.daemon, &text);
-    if (error != ERROR_SUCCESS) {
-        hvs_log(HVS_LOG_ERROR, "cannot start: %s", problem);
-        report(SERVICE_STOPPED, error);
-        return;
-    }
-    report(SERVICE_RUNNING, NO_ERROR);
-    hvs_daemon_run(service.daemon);
-    report(SERVICE_STOP_PENDING, NO_ERROR);
-    hvs_daemon_free(service.daemon);
-    report(SERVICE_STOPPED, NO_ERROR);
-}
-
-DWORD
-hvs_service_run(void)
-{
-    WCHAR name[] = HVS_SERVICE_NAME;
-    const SERVICE_TABLE_ENTRYW table[] = { { name, run_service }, { NULL, NULL } };
-
-    return StartServiceCtrlDispatcherW(table) ? ERROR_SUCCESS : GetLastError();
-}
 
 /* ---- the service manager's records ---- */
 

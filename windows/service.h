@@ -1,5 +1,6 @@
 /* hvsession as a Windows service: its life under the service control manager (SCM), and its
- * installation. */
+ * installation. The former is service-run.c: programs that only start and stop the service do
+ * without the daemon. */
 #ifndef HVS_WINDOWS_SERVICE_H
 #define HVS_WINDOWS_SERVICE_H
 
