@@ -118,6 +118,22 @@ is_loaded(const struct hvs_roots *roots)
     return g_file_test(path, G_FILE_TEST_IS_DIR);
 }
 
+/* The kernel loads HvSocket's driver with the first vsock socket, unless somebody has loaded vsock
+ * itself before. Without it there is no HvSocket, which the service says. */
+static void
+load_hvsocket(const struct hvs_roots *roots)
+{
+    char *const command[] = { (char *)"modprobe", (char *)"--quiet", (char *)"hv_sock", NULL };
+    g_autofree char *bus = g_build_filename(roots->sys, "bus/vmbus", NULL);
+    g_autofree char *driver = g_build_filename(bus, "drivers/hv_sock", NULL);
+
+    if (g_file_test(bus, G_FILE_TEST_IS_DIR) && !g_file_test(driver, G_FILE_TEST_IS_DIR))
+        g_spawn_sync(NULL, (char **)command, NULL,
+                     G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL |
+                         G_SPAWN_STDERR_TO_DEV_NULL,
+                     NULL, NULL, NULL, NULL, NULL, NULL);
+}
+
 static gboolean
 run_modprobe(GError **error)
 {
@@ -161,9 +177,12 @@ hvs_vmbus_set_up(const struct hvs_roots *roots, GError **error)
 {
     g_autofree char *bus = g_build_filename(roots->sys, "bus/vmbus", NULL);
     const struct group *group = getgrnam(HVS_SERVICE_GROUP);
+    gboolean loaded = is_loaded(roots) || run_modprobe(error);
     int number;
 
-    if (!is_loaded(roots) && !run_modprobe(error))
+    /* Where there is no driver for the channels, it is what remains. */
+    load_hvsocket(roots);
+    if (!loaded)
         return FALSE;
     if (!g_file_test(bus, G_FILE_TEST_IS_DIR)) {
         g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,

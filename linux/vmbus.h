@@ -29,9 +29,9 @@ int hvs_vmbus_add_classes(const struct hvs_roots *roots);
  * ENODEV, the driver does not know the class. */
 int hvs_vmbus_bind_device(const struct hvs_roots *roots, const char *device);
 
-/* All that takes root: loads the driver, teaches it our classes, and lets the group bind a device
- * that the kernel has left without driver, for lack of memory as a rule. May be called again. FALSE:
- * error's message is a sentence that says what to do. */
+/* All that takes root: loads the driver and that of HvSocket, teaches the former our classes, and
+ * lets the group bind a device that the kernel has left without driver, for lack of memory as a
+ * rule. May be called again. FALSE: error's message is a sentence that says what to do. */
 gboolean hvs_vmbus_set_up(const struct hvs_roots *roots, GError **error);
 /* The contrary: no device of ours is bound, and none will be. The driver stays loaded. */
 gboolean hvs_vmbus_clean_up(const struct hvs_roots *roots, GError **error);

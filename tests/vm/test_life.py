@@ -10,6 +10,7 @@ from vm import HERE, Failure
 
 MIB = 1 << 20
 DRIVER = "/sys/bus/vmbus/drivers/uio_hv_generic"
+HV_SOCK = "/sys/bus/vmbus/drivers/hv_sock"
 
 
 @daemon_guest
@@ -249,8 +250,10 @@ def test_unprivileged_daemon_binds_a_channel_left_without_driver(vm):
 def test_binding_loads_the_driver_and_can_be_undone(vm):
     no_daemon(vm)
     with Rules(vm):
+        vm.run("modprobe vsock_loopback && test ! -e %s" % HV_SOCK)
         vm.run("hvsessiond --unbind")       # nothing to do is no mistake
         vm.run("hvsessiond --bind")
+        vm.run("test -e %s" % HV_SOCK)
         modes = "stat -c '%%a %%U:%%G' %s/bind /dev/uio0" % DRIVER
         if vm.run(modes).out.split() != ["220", "root:hvsession", "660", "root:hvsession"]:
             raise Failure("wrong permissions:\n" + vm.run(modes).out)
