@@ -79,8 +79,9 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the logs")
     arguments = parser.parse_args()
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    # Of hyperv-sim and hvsessiond-sim none is needed here.
+    # Of hyperv-sim and hvsessiond-sim none is needed here; the server is an ordinary xrdp.
     arguments.hyperv_sim = arguments.hvsessiond_sim = "/bin/true"
+    arguments.server = "tcp"
     reason = e2e.missing(arguments)
     if reason:
         required = os.environ.get("CI") == "true"

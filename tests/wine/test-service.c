@@ -920,7 +920,9 @@ test_cli(void)
     expect(L"frobnicate", 2, "no such command");
     expect(L"install now", 2, "takes no arguments");
     expect(L"run --log-level loud", 2, "log level");
-    expect(L"service", 2, "hvsession run");
+    /* Wine looks for a service manager for ten seconds: once is enough. */
+    if (sizeof(void *) == 8)
+        expect(L"service", 2, "hvsession run");
     expect(L"status", 3, "not installed");
     expect(L"start", 3, "not installed");
 }

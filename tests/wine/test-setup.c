@@ -1,6 +1,6 @@
 /* hvsession setup and the settings of Windows: what is changed, and that all of it is put back.
  *
- *     test-setup HVSESSION.EXE VMBUSPIPE.DLL GROUP
+ *     test-setup HVSESSION.EXE VMBUSPIPE.DLL [GROUP...]
  *
  * Changes the settings of the machine it runs on: for Wine only. */
 #include "fixture.h"
@@ -503,22 +503,32 @@ static const struct {
     { "config/server", test_server_parts },
 };
 
+/* GROUP is the name of a test, or the part of it before a slash. */
+static bool
+is_wanted(const char *name, int count, char **groups)
+{
+    for (int i = 0; i < count; i++) {
+        size_t length = strlen(groups[i]);
+
+        if (strncmp(name, groups[i], length) == 0 &&
+            (name[length] == '\0' || name[length] == '/'))
+            return true;
+    }
+    return count == 0;
+}
+
 int
 main(int count, char **arguments)
 {
     bool found = false;
 
-    if (count != 4) {
-        puts("usage: test-setup HVSESSION.EXE VMBUSPIPE.DLL GROUP");
+    if (count < 3) {
+        puts("usage: test-setup HVSESSION.EXE VMBUSPIPE.DLL [GROUP...]");
         return 2;
     }
     library = arguments[2];
     for (size_t i = 0; i < ARRAYSIZE(tests); i++) {
-        size_t length = strlen(arguments[3]);
-
-        if (strcmp(arguments[3], "all") != 0 &&
-            (strncmp(tests[i].name, arguments[3], length) != 0 ||
-             (tests[i].name[length] != '\0' && tests[i].name[length] != '/')))
+        if (!is_wanted(tests[i].name, count - 3, arguments + 3))
             continue;
         found = true;
         set_up(arguments[1], library);
