@@ -184,8 +184,8 @@ tell_service(const struct place *place, const struct hvs_setting *setting)
     origin = g_hash_table_lookup(origins, setting);
     said = g_strdup_printf("%s=%s\n%s%s%s\n", setting->key, value,
                            origin != NULL ? "From " : "The default", origin != NULL ? origin : "",
-                           bus != NULL ? ". New sessions use it."
-                                       : ". The service uses it when it is started.");
+                           bus != NULL ? ".\nThe service uses it from now on."
+                                       : ".\nThe service uses it when it is started.");
     return hvs_cli_print(said) ? HVS_CLI_FINE : HVS_CLI_FAILED;
 }
 

@@ -570,7 +570,7 @@ test_config(void)
 
     expect_status(&t, 0, "config", "set", "servertimeout", "90");
     expect(printed, "ServerTimeout=90 s\nFrom ");
-    expect(printed, "/conf.d/90-hvsession-config.conf:4. New sessions use it.\n");
+    expect(printed, "/conf.d/90-hvsession-config.conf:4.\nThe service uses it from now on.\n");
     log_wait(&t.f, NULL, "configuration reloaded");
     expect_status(&t, 0, "config", "set", "Server", "unix:/run/a\\b tcp:[::1]");
     expect_status(&t, 0, "config", "get", "Server", NULL);
@@ -582,9 +582,9 @@ test_config(void)
 
     expect_status(&t, 0, "config", "unset", "Server", NULL);
     expect(printed, "Server=tcp:127.0.0.1:3389\nFrom ");
-    expect(printed, "hvsession.conf:2. New sessions use it.\n");
+    expect(printed, "hvsession.conf:2.\nThe service uses it from now on.\n");
     expect_status(&t, 0, "config", "unset", "ServerTimeout", NULL);
-    expect(printed, "ServerTimeout=15 s\nThe default. New sessions use it.\n");
+    expect(printed, "ServerTimeout=15 s\nThe default.\nThe service uses it from now on.\n");
     g_assert_false(g_file_test(drop_in, G_FILE_TEST_EXISTS));
 
     expect_status(&t, 0, "config", "unset", "ServerTimeout", NULL);
