@@ -28,7 +28,8 @@ struct hvs_kvp_publisher {
     char *path;
     unsigned setting;
     char *wanted[VALUES];    /* NULL: nothing was to be published yet */
-    char *published[VALUES]; /* NULL: it is not in the pool */
+    char *published[VALUES]; /* NULL: it is not in the pool, as far as is known */
+    bool searched;           /* for what a service that was killed has left there */
     guint timer, attempts;   /* for the lock */
     char *complaint;         /* what was logged last; NULL: all was well since */
     uint32_t failure_id;     /* the session that failure is about; 0: none */
@@ -225,6 +226,17 @@ publish(hvs_kvp_publisher *publisher)
     return outcome;
 }
 
+/* Something of ours may be in the pool. */
+static bool
+has_left(const hvs_kvp_publisher *publisher)
+{
+    if (publisher->published[STATE] != NULL)
+        return true;
+    /* Where we may not write, none of us did. */
+    return publisher->setting == HVS_PUBLISH_NO && !publisher->searched &&
+           access(publisher->path, R_OK | W_OK) == 0;
+}
+
 /* Nothing is left to take back, or nothing can be. */
 static enum outcome
 take_back(hvs_kvp_publisher *publisher)
@@ -232,11 +244,12 @@ take_back(hvs_kvp_publisher *publisher)
     struct pool pool;
     enum outcome outcome;
 
-    if (publisher->published[STATE] == NULL)
+    if (!has_left(publisher))
         return DONE;
     outcome = open_pool(publisher, &pool);
     if (outcome == BUSY)
         return BUSY;
+    publisher->searched = true;
     if (outcome == DONE) {
         if (!remove_ours(&pool))
             outcome = fail(publisher, "cannot be written: %s", g_strerror(errno));

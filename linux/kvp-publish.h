@@ -38,7 +38,8 @@ typedef struct hvs_kvp_publisher hvs_kvp_publisher;
 
 /* Nothing is published before hvs_kvp_publisher_update(). roots is borrowed. */
 hvs_kvp_publisher *hvs_kvp_publisher_new(const struct hvs_roots *roots);
-/* PublishState (enum hvs_publish_setting) as it is now: no takes back what was published. */
+/* PublishState (enum hvs_publish_setting) as it is now: no takes back what was published,
+ * and what a service that was killed has left. */
 void hvs_kvp_publisher_configure(hvs_kvp_publisher *publisher, unsigned setting);
 /* Publishes what differs from what was published last. */
 void hvs_kvp_publisher_update(hvs_kvp_publisher *publisher, const struct hvs_status *status);

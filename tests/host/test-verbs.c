@@ -611,7 +611,7 @@ test_config_of_others(void)
     g_assert_true(g_file_set_contents(later, "[hvsession]\nLogLevel=debug\n", -1, NULL));
     expect_status(&t, 0, "config", "set", "LogLevel", "info");
     expect(printed, "LogLevel=debug\nFrom ");
-    expect(printed, "95-later.conf:2. ");
+    expect(printed, "95-later.conf:2.\n");
     expect_status(&t, 0, "config", "set", "Server", "tcp:b:2");
     g_assert_true(g_file_get_contents(drop_in, &text, NULL, NULL));
     g_assert_cmpstr(text, ==, "# mine\n\n[hvsession]\n# why\nserver=tcp:b:2\nLogLevel=info\n");

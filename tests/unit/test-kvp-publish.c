@@ -240,6 +240,27 @@ test_setting(struct fixture *f, gconstpointer data)
     assert_value(f, "HvSessionState", "ready");
 }
 
+/* A service that is killed takes nothing back; the next one does, if nothing is to be published. */
+static void
+test_left_behind(struct fixture *f, gconstpointer data)
+{
+    g_autofree char *path = guest_path(&f->guest, POOL);
+    g_autoptr(GByteArray) others = make_others();
+    g_autofree char *left = NULL;
+    gsize length;
+
+    (void)data;
+    write_pool(f, others);
+    update(f);
+    g_assert_true(g_file_get_contents(path, &left, &length, NULL));
+    end_publisher(f);
+    guest_write_bytes(&f->guest, POOL, left, length);
+    f->publisher = hvs_kvp_publisher_new(&f->guest.roots);
+    hvs_kvp_publisher_configure(f->publisher, HVS_PUBLISH_NO);
+    assert_pool(f, others);
+    g_assert_cmpuint(warnings, ==, 0);
+}
+
 /* A pool that is not there is not made, and missed only by those who insist. */
 static void
 test_missing(struct fixture *f, gconstpointer data)
@@ -486,6 +507,7 @@ main(int argc, char **argv)
     ADD("/kvp-publish/never-grows", test_never_grows);
     ADD("/kvp-publish/last-error", test_last_error);
     ADD("/kvp-publish/setting", test_setting);
+    ADD("/kvp-publish/left-behind", test_left_behind);
     ADD("/kvp-publish/missing", test_missing);
     ADD("/kvp-publish/malformed", test_malformed);
     ADD("/kvp-publish/huge", test_huge);
