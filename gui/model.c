@@ -207,8 +207,8 @@ hvs_severity_words(HvsSeverity severity)
     static const char *const words[] = {
         [HVS_SEVERITY_ERROR] = N_("Error"),
         [HVS_SEVERITY_WARNING] = N_("Warning"),
-        [HVS_SEVERITY_ADVICE] = N_("Hint"),
-        [HVS_SEVERITY_INFO] = N_("Remark"),
+        [HVS_SEVERITY_ADVICE] = N_("Advice"),
+        [HVS_SEVERITY_INFO] = N_("Info"),
     };
 
     return _(words[severity]);

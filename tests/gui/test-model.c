@@ -462,6 +462,9 @@ test_findings(void)
     fix = g_ptr_array_index(finding->fixes, 1);
     g_assert_true(fix->on_host);
     g_assert_cmpstr(fix->note, ==, "Restart it:");
+    /* As hvsession doctor and the Windows app call them. */
+    g_assert_cmpstr(hvs_severity_words(HVS_SEVERITY_ADVICE), ==, "Advice");
+    g_assert_cmpstr(hvs_severity_words(HVS_SEVERITY_INFO), ==, "Info");
     tear_down(&f);
 }
 
