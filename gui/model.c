@@ -654,6 +654,9 @@ tell_session(HvsModel *model, HvsSession *session)
     g_object_set_data(G_OBJECT(session), TOLD, (gpointer)stage);
     if (model->service != HVS_SERVICE_PRESENT)
         return;
+    /* That somebody has gone who was not said to be there is told only if it was not wanted. */
+    if (ended && g_strcmp0(before, "active") != 0 && !hvs_session_is_trouble(session))
+        return;
     if (ended) {
         title = g_strdup_printf(hvs_session_is_trouble(session) ? _("%s: the session failed")
                                                                 : _("%s has disconnected"),

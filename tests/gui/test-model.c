@@ -488,6 +488,10 @@ test_news_of_sessions(void)
     add_session(&f, 2, "waiting", "");
     end_session(&f, 2, "no RDP server took the connection in time", TRUE);
     expect_news(&f, "!Session 2: the session failed|No RDP server took the connection in time");
+    /* Nor this one, and nobody minds. */
+    add_session(&f, 3, "waiting", "");
+    end_session(&f, 3, "the user closed the window", FALSE);
+    expect_news(&f, "");
     hvs_model_remove_session(f.model, "/session/1");
     expect_news(&f, "");
     tear_down(&f);
