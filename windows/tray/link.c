@@ -91,15 +91,18 @@ read_document(HANDLE pipe, OVERLAPPED *overlapped, char *buffer)
     return true;
 }
 
-static void
+/* Whether anything came. */
+static bool
 watch_pipe(HANDLE pipe, char *buffer)
 {
     OVERLAPPED overlapped = { .hEvent = CreateEventW(NULL, TRUE, FALSE, NULL) };
+    bool came = false;
 
     while (overlapped.hEvent != NULL && read_document(pipe, &overlapped, buffer))
-        ;
+        came = true;
     if (overlapped.hEvent != NULL)
         CloseHandle(overlapped.hEvent);
+    return came;
 }
 
 static enum hvs_service
@@ -129,10 +132,11 @@ run_watch(void *argument)
             tell_service(why_not(error));
             continue;
         }
-        watch_pipe(pipe, buffer);
+        /* It may be there again at once, as after a restart; but who says nothing and goes is not
+         * asked in a circle. */
+        if (watch_pipe(pipe, buffer))
+            pause = 0;
         CloseHandle(pipe);
-        /* It may be there again at once, as after a restart. */
-        pause = 0;
     }
     free(buffer);
     return 0;
