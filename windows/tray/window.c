@@ -95,8 +95,11 @@ show_page(struct hvs_window *window, enum hvs_page page)
     window->page = page;
     TabCtrl_SetCurSel(GetDlgItem(window->dialog, IDC_TABS), (int)page);
     pages[page]->update(window->pages[page], &window->ui, window->app);
+    /* Two pages are never to be seen at a time: they would draw over each other. */
     for (int i = 0; i < HVS_PAGES; i++)
-        ShowWindow(window->pages[i], i == (int)page ? SW_SHOWNA : SW_HIDE);
+        if (i != (int)page)
+            ShowWindow(window->pages[i], SW_HIDE);
+    ShowWindow(window->pages[page], SW_SHOWNA);
 }
 
 /* A page may be waiting for its first diagnosis. */
