@@ -445,6 +445,51 @@ test_view(void)
     g_free(facts);
 }
 
+/* A service that is ready for nothing is a problem, told once; one that works is not. */
+static void
+test_judge(void)
+{
+    struct hvs_model *before = g_new0(struct hvs_model, 1), *now = g_new0(struct hvs_model, 1);
+    struct hvs_view *view = g_new0(struct hvs_view, 1);
+    struct hvs_event events[HVS_EVENTS_MAX];
+
+    hvs_model_set_service(now, HVS_SERVICE_UP);
+    now->overall = HVS_OVERALL_READY;
+    *before = *now;
+    view->verdict = HVS_VERDICT_DEGRADED;
+    view->findings[view->count++] = (struct hvs_view_finding) {
+        .sentence = "Remote Desktop is off.", .severity = HVS_SEVERITY_ERROR
+    };
+    hvs_model_judge(now, view);
+    g_assert_cmpint(hvs_model_light(now), ==, HVS_LIGHT_PROBLEM);
+    g_assert_cmpstr(hvs_model_problem(now), ==, "Remote Desktop is off.");
+    g_assert_cmpuint(hvs_model_compare(before, now, events), ==, 1);
+    g_assert_cmpint(events[0].kind, ==, HVS_EVENT_PROBLEM);
+    g_assert_cmpuint(hvs_model_compare(now, now, events), ==, 0);
+
+    now->overall = HVS_OVERALL_ACTIVE;
+    g_assert_cmpint(hvs_model_light(now), ==, HVS_LIGHT_WORKING);
+    g_assert_cmpstr(hvs_model_problem(now), ==, "");
+    now->overall = HVS_OVERALL_NOT_OFFERED;
+    g_assert_cmpint(hvs_model_light(now), ==, HVS_LIGHT_UNAVAILABLE);
+
+    /* What the service knows better, what does not keep anybody off, nothing. */
+    now->overall = HVS_OVERALL_READY;
+    view->verdict = HVS_VERDICT_NOT_A_GUEST;
+    hvs_model_judge(now, view);
+    g_assert_cmpint(hvs_model_light(now), ==, HVS_LIGHT_READY);
+    view->verdict = HVS_VERDICT_DEGRADED;
+    view->findings[0].severity = HVS_SEVERITY_WARNING;
+    hvs_model_judge(now, view);
+    g_assert_cmpint(hvs_model_light(now), ==, HVS_LIGHT_READY);
+    view->count = 0;
+    hvs_model_judge(now, view);
+    g_assert_cmpstr(hvs_model_problem(now), ==, "");
+    g_free(view);
+    g_free(now);
+    g_free(before);
+}
+
 static void
 test_view_refused(void)
 {
@@ -575,6 +620,7 @@ main(int argc, char **argv)
     g_test_add_func("/tray/events", test_events);
     g_test_add_func("/tray/view/whole", test_view);
     g_test_add_func("/tray/view/refused", test_view_refused);
+    g_test_add_func("/tray/view/judge", test_judge);
     g_test_add_func("/tray/view/fix", test_fix);
     g_test_add_func("/tray/chinese/facts", test_chinese_facts);
     g_test_add_func("/tray/chinese/complete", test_chinese_complete);

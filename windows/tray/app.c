@@ -159,33 +159,51 @@ tell_event(struct hvs_app *app, const struct hvs_event *event)
 static bool
 is_usable(const struct hvs_model *model)
 {
-    return hvs_model_light(model) >= HVS_LIGHT_READY;
+    return model->service == HVS_SERVICE_UP &&
+           (model->overall == HVS_OVERALL_READY || model->overall == HVS_OVERALL_ACTIVE);
 }
 
-/* Whether somebody is connected makes no difference to what is in the way. */
+/* Whether somebody is connected makes no difference to what is in the way, unless something is. */
 static bool
 diagnosis_is_old(const struct hvs_model *before, const struct hvs_model *now)
 {
+    bool in_the_way = !is_usable(now) || before->obstacle[0] != '\0';
+
     return before->service != now->service || is_usable(before) != is_usable(now) ||
-           (!is_usable(now) && before->overall != now->overall) ||
+           (in_the_way && before->overall != now->overall) ||
            strcmp(before->problem, now->problem) != 0;
 }
 
+/* The model is another one from now on. */
 static void
-take_model(struct hvs_app *app, const struct hvs_model *model)
+change_model(struct hvs_app *app, const struct hvs_model *model, bool tell)
 {
     struct hvs_event events[HVS_EVENTS_MAX];
-    unsigned count = hvs_model_compare(&app->model, model, events);
-    bool old = diagnosis_is_old(&app->model, model);
+    unsigned count = tell ? hvs_model_compare(&app->model, model, events) : 0;
 
     app->model = *model;
-    app->received = hvs_clock_now();
-    measure_all(app);
     show_icon(app);
     for (unsigned i = 0; i < count; i++)
         tell_event(app, &events[i]);
-    if (old && app->window != NULL)
+}
+
+/* Without a window only a service that is ready is diagnosed: the icon says so if that is in vain. */
+static void
+take_model(struct hvs_app *app, struct hvs_model *model)
+{
+    bool old = diagnosis_is_old(&app->model, model);
+
+    if (!old)
+        memcpy(model->obstacle, app->model.obstacle, sizeof model->obstacle);
+    if (app->model.service != HVS_SERVICE_UP)
+        app->judged = false;
+    change_model(app, model, true);
+    app->received = hvs_clock_now();
+    measure_all(app);
+    if (old && (app->window != NULL || is_usable(model))) {
+        app->diagnose_again = app->diagnosing;
         hvs_app_diagnose(app);
+    }
     hvs_window_update(app);
 }
 
@@ -223,11 +241,28 @@ hvs_app_diagnose(struct hvs_app *app)
     if (app->diagnosing)
         return;
     app->diagnosing = true;
+    app->diagnose_again = false;
     hvs_link_diagnose(app->hidden);
     hvs_window_update(app);
 }
 
-/* What was found before stays until there is something newer. */
+/* What was there when the service was found is not news. */
+static void
+judge(struct hvs_app *app)
+{
+    struct hvs_model *model = malloc(sizeof *model);
+
+    if (model != NULL) {
+        *model = app->model;
+        hvs_model_judge(model, &app->view);
+        change_model(app, model, app->judged);
+        app->judged = model->service == HVS_SERVICE_UP;
+    }
+    free(model);
+}
+
+/* What was found before stays until there is something newer. What was asked for before the service
+ * changed may not be true any more. */
 static void
 on_diagnosis(struct hvs_app *app, DWORD error, struct hvs_document *document)
 {
@@ -245,6 +280,10 @@ on_diagnosis(struct hvs_app *app, DWORD error, struct hvs_document *document)
         free(document);
     }
     free(view);
+    if (app->diagnose_again)
+        hvs_app_diagnose(app);
+    else if (app->diagnosis_error == ERROR_SUCCESS)
+        judge(app);
     hvs_window_update(app);
 }
 

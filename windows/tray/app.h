@@ -37,6 +37,8 @@ struct hvs_app {
     struct hvs_rate      rates[HVS_DATA_CHANNELS];
 
     bool                 diagnosing;
+    bool                 diagnose_again; /* the service has changed meanwhile */
+    bool                 judged;         /* the service, by a diagnosis since it was found */
     DWORD                diagnosis_error; /* of the last one */
     struct hvs_document *diagnosis;       /* holds the strings of view; NULL: none was made */
     struct hvs_view      view;

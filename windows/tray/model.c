@@ -219,11 +219,18 @@ hvs_model_light(const struct hvs_model *model)
     case HVS_OVERALL_PROBLEM:
         return HVS_LIGHT_PROBLEM;
     case HVS_OVERALL_READY:
-        return HVS_LIGHT_READY;
+        return model->obstacle[0] != '\0' ? HVS_LIGHT_PROBLEM : HVS_LIGHT_READY;
     case HVS_OVERALL_ACTIVE:
         return HVS_LIGHT_WORKING;
     }
     return HVS_LIGHT_PROBLEM;
+}
+
+const char *
+hvs_model_problem(const struct hvs_model *model)
+{
+    return model->problem[0] == '\0' && model->overall == HVS_OVERALL_READY ? model->obstacle
+                                                                            : model->problem;
 }
 
 const struct hvs_model_session *
@@ -262,6 +269,7 @@ unsigned
 hvs_model_compare(const struct hvs_model *before, const struct hvs_model *now,
                   struct hvs_event events[HVS_EVENTS_MAX])
 {
+    const char *problem = hvs_model_problem(now);
     unsigned count = 0;
 
     if (before->service != HVS_SERVICE_UP || now->service != HVS_SERVICE_UP)
@@ -278,7 +286,7 @@ hvs_model_compare(const struct hvs_model *before, const struct hvs_model *now,
             (is_connected(hvs_model_find(before, ended->id)) || ended->trouble))
             events[count++] = (struct hvs_event) { HVS_EVENT_ENDED, ended };
     }
-    if (now->problem[0] != '\0' && strcmp(before->problem, now->problem) != 0)
+    if (problem[0] != '\0' && strcmp(hvs_model_problem(before), problem) != 0)
         events[count++] = (struct hvs_event) { HVS_EVENT_PROBLEM, NULL };
     return count;
 }
@@ -363,6 +371,16 @@ hvs_view_read(struct hvs_view *view, char *document, size_t length, struct hvs_j
         read_finding(&view->findings[view->count++], value);
     read_facts(view, hvs_json_get(values, "facts"));
     return true;
+}
+
+void
+hvs_model_judge(struct hvs_model *model, const struct hvs_view *view)
+{
+    const struct hvs_view_finding *first = view->count > 0 ? &view->findings[0] : NULL;
+    bool says = view->verdict == HVS_VERDICT_DEGRADED && first != NULL &&
+                first->severity == HVS_SEVERITY_ERROR;
+
+    copy(model->obstacle, sizeof model->obstacle, says ? first->sentence : NULL);
 }
 
 unsigned

@@ -57,6 +57,9 @@ struct hvs_model {
     enum hvs_overall         overall;
     char                     summary[HVS_MODEL_SENTENCE_MAX];
     char                     problem[HVS_MODEL_SENTENCE_MAX]; /* "": none */
+    /* What keeps a service that is ready from being of use: not the document's, but
+     * hvs_model_judge()'s. "": nothing that is known. */
+    char                     obstacle[HVS_MODEL_SENTENCE_MAX];
     uint64_t                 uptime;
     enum hvs_control_state   control;
     enum hvs_control_problem control_problem;
@@ -82,6 +85,8 @@ bool hvs_model_read(struct hvs_model *model, char *document, size_t length,
 void hvs_model_set_service(struct hvs_model *model, enum hvs_service service);
 
 enum hvs_light hvs_model_light(const struct hvs_model *model);
+/* What is wrong, "": nothing. */
+const char *hvs_model_problem(const struct hvs_model *model);
 /* NULL: it does not live (any more). */
 const struct hvs_model_session *hvs_model_find(const struct hvs_model *model, uint32_t id);
 
@@ -134,6 +139,10 @@ struct hvs_view {
 
 /* Likewise for a diagnosis; the document has to stay. false: it is none, and nothing is in view. */
 bool hvs_view_read(struct hvs_view *view, char *document, size_t length, struct hvs_json *values);
+/* Takes over what the diagnosis says of the service: the first error, if it is one of Enhanced
+ * Session itself. That this is no guest, or nothing is offered, the service knows better by what it
+ * does. */
+void hvs_model_judge(struct hvs_model *model, const struct hvs_view *view);
 /* How many are errors or warnings. */
 unsigned hvs_view_problems(const struct hvs_view *view);
 /* The commands of a finding's fix, a line each; notes go before them as comments of the shell that

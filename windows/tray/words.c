@@ -170,10 +170,12 @@ hvs_words_state(const struct hvs_model *model, WCHAR *out)
 void
 hvs_words_problem(const struct hvs_model *model, WCHAR *out)
 {
+    const char *problem = hvs_model_problem(model);
+
     out[0] = L'\0';
-    if (model->service != HVS_SERVICE_UP || model->problem[0] == '\0')
+    if (model->service != HVS_SERVICE_UP || problem[0] == '\0')
         return;
-    say(model->problem, out);
+    say(problem, out);
     end_sentence(out);
 }
 
