@@ -411,9 +411,10 @@ hvs_app_command(struct hvs_app *app, unsigned command)
         DestroyWindow(app->hidden);
         break;
     default:
-        if (command >= IDM_DISCONNECT && command < IDM_DISCONNECT + app->model.session_count)
+        if (command >= IDM_DISCONNECT &&
+            command - IDM_DISCONNECT < ARRAYSIZE(app->menu_sessions))
             hvs_app_disconnect(app, hvs_window_handle(app),
-                               app->model.sessions[command - IDM_DISCONNECT].id);
+                               app->menu_sessions[command - IDM_DISCONNECT]);
         break;
     }
 }
@@ -440,11 +441,13 @@ escape(const WCHAR *text, WCHAR *out, size_t size)
     out[length] = L'\0';
 }
 
+/* While the menu is open sessions come and go: what it shows is what is chosen. */
 static void
-add_sessions(const struct hvs_app *app, HMENU menu)
+add_sessions(struct hvs_app *app, HMENU menu)
 {
     const struct hvs_model *model = &app->model;
 
+    memset(app->menu_sessions, 0, sizeof app->menu_sessions);
     for (unsigned i = 0; i < model->session_count; i++) {
         WCHAR client[HVS_WORDS_MAX], since[HVS_WORDS_MAX], text[HVS_WORDS_MAX],
             label[2 * HVS_WORDS_MAX];
@@ -454,6 +457,7 @@ add_sessions(const struct hvs_app *app, HMENU menu)
         hvs_words_time_of_day(model->sessions[i].started_ago + hvs_app_age(app), since);
         hvs_words_format(text, ARRAYSIZE(text), IDS_MENU_SESSION, client, since);
         escape(text, label, ARRAYSIZE(label));
+        app->menu_sessions[i] = model->sessions[i].id;
         add_item(session, IDM_DISCONNECT + i, IDS_MENU_DISCONNECT, 0);
         /* Goes with the menu that it is in. */
         AppendMenuW(menu, MF_POPUP, (UINT_PTR)session, label);
@@ -463,7 +467,7 @@ add_sessions(const struct hvs_app *app, HMENU menu)
 }
 
 static HMENU
-make_menu(const struct hvs_app *app)
+make_menu(struct hvs_app *app)
 {
     enum hvs_service service = app->model.service;
     HMENU menu = CreatePopupMenu();

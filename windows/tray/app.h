@@ -48,6 +48,7 @@ struct hvs_app {
     enum hvs_light       shown_light;
     UINT                 taskbar_created; /* messages of the shell and of other instances */
     UINT                 open_request;
+    uint32_t             menu_sessions[HVS_DATA_CHANNELS]; /* as the menu has them; 0: none */
 };
 
 /* Makes the hidden window and the icon, and begins to watch the service. false: no resources. */

@@ -20,7 +20,7 @@
 #define IDM_NEXT_PAGE     109
 #define IDM_PREVIOUS_PAGE 110
 #define IDM_NO_SESSION    111
-/* and the place of the session in the model: ends it */
+/* and the place of the session in the menu: ends it */
 #define IDM_DISCONNECT 120
 
 /* ---- controls of the status window ---- */
