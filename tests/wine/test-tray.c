@@ -356,7 +356,7 @@ test_ready(void)
     host_start_control(ACCEPT);
     walk_wait_text(dialog, IDC_STATE, L"Ready");
     walk_wait_text(dialog, IDC_SENTENCE, L"Ready for Enhanced Session, nobody is connected.");
-    walk_wait_text(dialog, IDC_SUPPORT, L"Supported, protocol 1.0");
+    walk_wait_text(dialog, IDC_SUPPORT, L"Supported, protocol version 1.0");
     walk_wait_text(dialog, IDC_SERVICE, L"hvsession " HVS_VERSION L", running for ");
     walk_wait_cell(dialog, IDC_CHANNEL_LIST, 0, 1, L"Open");
     walk_wait_cell(dialog, IDC_CHANNEL_LIST, 5, 0, L"Data 5");
