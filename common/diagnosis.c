@@ -598,6 +598,7 @@ static const struct {
     FACT(ANSWER, server_untrusted),
     FACT(ANSWER, relay_speaks_tls),
     FACT(ANSWER, reply_mirrored),
+    FACT(ANSWER, own_xrdp_tried),
     FACT(ANSWER, xrdp_installed),
     FACT(ANSWER, xrdp_is_server),
     FACT(ANSWER, xrdp_ini_used),

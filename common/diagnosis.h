@@ -122,6 +122,7 @@ struct hvs_facts {
     enum hvs_answer server_untrusted; /* so did it by the server's certificate */
     enum hvs_answer relay_speaks_tls; /* to servers that insist on it: ServerSecurity */
     enum hvs_answer reply_mirrored;   /* NegotiationReply: then the server must not encrypt */
+    enum hvs_answer own_xrdp_tried;   /* that of hvsession-xrdp.service: Server has it or auto */
     enum hvs_answer xrdp_installed;
     enum hvs_answer xrdp_is_server;   /* some xrdp is what the service connects to */
     enum hvs_answer xrdp_ini_used;    /* the one that /etc/xrdp/xrdp.ini sets up */

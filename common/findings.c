@@ -157,6 +157,8 @@ WHEN(no_xrdp_with_zypper, xrdp_not_there(f) && with_zypper(f))
 WHEN(no_xrdp_with_apk, xrdp_not_there(f) && with_apk(f))
 WHEN(no_xrdp_otherwise,
      xrdp_not_there(f) && !with_apt(f) && !with_dnf(f) && !with_zypper(f) && !with_apk(f))
+WHEN(own_xrdp_is_tried, on_linux(f) && f->own_xrdp_tried != HVS_NO)
+WHEN(own_xrdp_is_not_tried, on_linux(f) && f->own_xrdp_tried == HVS_NO)
 WHEN(xrdp_serves, on_linux(f) && f->xrdp_is_server == HVS_YES)
 WHEN(xrdp_ini_used, on_linux(f) && f->xrdp_ini_used == HVS_YES)
 WHEN(vsock_syntax, xrdp_ini_used(f) && f->xrdp_vsock_wrong == HVS_YES)
@@ -220,10 +222,15 @@ WHEN(builtin_active, f->builtin_active == HVS_YES)
                     "Start-VM -Name {vm}",                                                         \
          .when = on_linux)
 #define START_BINDING GUEST(.command = "sudo systemctl restart hvsession-bind.service")
+#define OWN_XRDP_WITH(words)                                                                       \
+    LINUX(.note = words, .command = "sudo hvsession setup", .when = own_xrdp_is_tried)             \
+    LINUX(.note = words,                                                                           \
+          .command = "sudo hvsession config set Server auto\n"                                     \
+                     "sudo hvsession setup",                                                       \
+          .when = own_xrdp_is_not_tried)
 #define OWN_XRDP                                                                                   \
-    LINUX(.note = "Let hvsession start an xrdp of its own, set up for this and reachable from "    \
-                  "this machine only:",                                                            \
-          .command = "sudo hvsession setup", .when = on_linux)
+    OWN_XRDP_WITH("Let hvsession start an xrdp of its own, set up for this and reachable from "    \
+                  "this machine only:")
 #define SET_UP_WINDOWS                                                                             \
     GUEST(.note = "Let hvsession change that; hvsession setup --undo puts it back:",               \
           .command = "hvsession setup", .when = on_windows)
@@ -615,8 +622,7 @@ static const struct hvs_finding table[] = {
                     .when = with_zypper)
               GUEST(.note = "Have its issuer's certificate, or its own, trusted here:",
                     .command = "sudo trust anchor --store server.crt", .when = with_pacman)
-              GUEST(.note = "Or use an RDP server of this machine, which needs no certificate:",
-                    .command = "sudo hvsession setup", .when = on_linux)),
+              OWN_XRDP_WITH("Or use an RDP server of this machine, which needs no certificate:")),
     },
 #endif
     [SERVER_ENCRYPTS] = {

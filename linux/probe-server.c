@@ -159,6 +159,16 @@ is_own_xrdp(const struct hvs_server_address *server)
            strcmp(server->host, HVS_OWN_SERVER_PATH) == 0;
 }
 
+static gboolean
+is_own_xrdp_tried(const struct hvs_settings *settings)
+{
+    gboolean found = FALSE;
+
+    for (unsigned i = 0; i < settings->server_count; i++)
+        found |= is_own_xrdp(&settings->servers[i]);
+    return found;
+}
+
 static void
 probe_xrdp(struct hvs_probe *probe, const struct hvs_server_address *server)
 {
@@ -195,6 +205,7 @@ hvs_probe_server(struct hvs_probe *probe)
     for (gsize i = 0; i < G_N_ELEMENTS(programs); i++)
         if (hvs_probe_exists(probe->roots->root, programs[i]))
             facts->xrdp_installed = HVS_YES;
+    facts->own_xrdp_tried = hvs_probe_answer(is_own_xrdp_tried(probe->settings));
     facts->relay_speaks_tls =
         hvs_probe_answer(probe->settings->server_security != HVS_SECURITY_SETTING_RDP);
     facts->reply_mirrored =

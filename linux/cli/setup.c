@@ -385,6 +385,7 @@ set_up_server(struct setup *setup)
 
     if (!uses_own_xrdp(setup)) {
         tell(setup, "not used", "an xrdp of hvsession's own: Server= names another server");
+        tell_more(setup, "to use it: sudo hvsession config set Server auto, and this again");
         return;
     }
     if (!xrdp || !unit) {

@@ -272,7 +272,9 @@ class SetupTest(unittest.TestCase):
     def test_another_server_needs_no_xrdp(self):
         os.unlink(self.tree.path("usr/sbin/xrdp"))
         self.tree.write("etc/hvsession/hvsession.conf", "[hvsession]\nServer=tcp:127.0.0.1:3390\n")
-        self.assertIn("Server= names another server", self.run_setup())
+        told = self.run_setup()
+        self.assertIn("Server= names another server", told)
+        self.assertIn("sudo hvsession config set Server auto", told)
         self.assertTrue(self.tree.is_active("hvsessiond.service"))
 
     def test_broken_settings_are_told(self):

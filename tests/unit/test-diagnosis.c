@@ -39,8 +39,8 @@ make_linux(struct hvs_facts *facts)
     SET(facts->server, "tcp:127.0.0.1:3389");
     facts->server_listening = HVS_YES;
     facts->server_encrypts = facts->server_untrusted = facts->relay_speaks_tls = HVS_NO;
-    facts->reply_mirrored = facts->xrdp_installed = facts->xrdp_is_server = HVS_YES;
-    facts->xrdp_ini_used = HVS_YES;
+    facts->reply_mirrored = facts->own_xrdp_tried = HVS_YES;
+    facts->xrdp_installed = facts->xrdp_is_server = facts->xrdp_ini_used = HVS_YES;
     SET(facts->xrdp_port, "3389");
     SET(facts->xrdp_security_layer, "rdp");
     SET(facts->xrdp_crypt_level, "none");
@@ -127,6 +127,7 @@ SPOIL(hvsocket_used, hvsocket_only(f); f->hvsocket_used = HVS_YES)
 SPOIL(hvsocket_unused, hvsocket_only(f); f->hvsocket_used = HVS_NO)
 SPOIL(hvsocket_port, f->hvsocket_taken = f->hvsocket_listening = HVS_YES)
 SPOIL(no_server, f->server_listening = HVS_NO)
+SPOIL(no_named_server, no_server(f); f->own_xrdp_tried = HVS_NO)
 SPOIL(no_xrdp,
       f->server_listening = f->xrdp_installed = f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(vsock_syntax, f->xrdp_vsock_wrong = HVS_YES; f->server_listening = HVS_NO)
@@ -137,7 +138,7 @@ SPOIL(odd_failure, f->failure_code = 77)
 SPOIL(security_layer, SET(f->xrdp_security_layer, "tls"); f->failure_code = 1)
 SPOIL(crypt_level, SET(f->xrdp_crypt_level, "high"))
 SPOIL(untrusted, f->server_untrusted = HVS_YES; SET(f->server, "tcp:rdp.example:3389");
-      f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
+      f->own_xrdp_tried = f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(encrypts, f->server_encrypts = HVS_YES; f->xrdp_is_server = f->xrdp_ini_used = HVS_NO)
 SPOIL(hvsocket_taken, f->xrdp_vsock = f->hvsocket_listening = HVS_YES;
       SET(f->xrdp_port, "3389 vsock://-1:3389"))
@@ -196,6 +197,7 @@ static const struct finding_case cases[] = {
     { "HVS-213", "hvsocket-used", make_linux, hvsocket_used },
     { "HVS-202", "hvsocket-unused", make_linux, hvsocket_unused },
     { "HVS-301", "no-server", make_linux, no_server },
+    { "HVS-301", "no-named-server", make_linux, no_named_server },
     { "HVS-301", "no-xrdp", make_linux, no_xrdp },
     { "HVS-301", "no-server-windows", make_windows, no_server },
     { "HVS-302", "vsock-syntax", make_linux, vsock_syntax },

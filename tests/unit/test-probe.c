@@ -89,6 +89,7 @@ test_fine(struct fixture *fixture, gconstpointer data)
     g_assert_cmpint(facts->channel_held, ==, HVS_NO);
     g_assert_cmpint(facts->service_running, ==, HVS_YES);
     g_assert_cmpint(facts->server_listening, ==, HVS_YES);
+    g_assert_cmpint(facts->own_xrdp_tried, ==, HVS_YES);
     g_assert_cmpint(facts->xrdp_is_server, ==, HVS_YES);
     g_assert_cmpint(facts->xrdp_ini_used, ==, HVS_YES);
     g_assert_cmpstr(facts->xrdp_security_layer, ==, "rdp");
@@ -435,6 +436,7 @@ test_servers_named(struct fixture *fixture, gconstpointer data)
     set_servers(fixture, "unix:/run/none tcp:127.0.0.1:3391");
     probe(fixture);
     g_assert_cmpstr(fixture->facts.server, ==, "unix:/run/none or tcp:127.0.0.1:3391");
+    g_assert_cmpint(fixture->facts.own_xrdp_tried, ==, HVS_NO);
     set_servers(fixture, "unix:/run/none tcp:127.0.0.1:3389");
     probe(fixture);
     g_assert_cmpstr(fixture->facts.server, ==, "tcp:127.0.0.1:3389");
