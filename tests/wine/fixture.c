@@ -30,6 +30,7 @@ set_up(const char *program_path, const char *library_path)
         FAILED(StringCchCatW(installed_library, ARRAYSIZE(installed_library), L"\\vmbuspipe.dll")))
         fail("GetSystemDirectory");
     hvs_service_uninstall();
+    registry_delete_key(AZURE);
     put_library();
 }
 

@@ -8,8 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Windows in Azure has this key. */
+#define AZURE L"SOFTWARE\\Microsoft\\Windows Azure"
+
 /* First of all: which hvsession.exe and which fake vmbuspipe.dll. Puts the library into the system
- * directory, and removes a service that a failed run may have left. */
+ * directory, and removes a service and the key above, which a failed run may have left. */
 void set_up(const char *program_path, const char *library_path);
 /* Takes it out again, and puts it back. */
 void remove_library(void);

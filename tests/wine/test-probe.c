@@ -123,9 +123,9 @@ test_machine(void)
     check(strcmp(facts.host_name, "HV01") == 0, facts.host_name);
     check(strcmp(facts.os_name, "Windows 7 (6.1.7601, Service Pack 1)") == 0, facts.os_name);
     check(facts.windows_version == 601 && facts.azure == HVS_UNKNOWN, "version, Azure");
-    registry_set_number(L"SOFTWARE\\Microsoft\\Windows Azure", L"x", 1);
+    registry_set_number(AZURE, L"x", 1);
     facts = look(&hyper_v, &windows_7);
-    registry_delete_key(L"SOFTWARE\\Microsoft\\Windows Azure");
+    registry_delete_key(AZURE);
     check_finding(&facts, "HVS-104");
 
     cpu.root = true;

@@ -1066,10 +1066,6 @@ static const struct {
     { "watch", 96, L"Tahoma", 11, test_watch },
 };
 
-/* Where these tests run may be a guest of Hyper-V, whose Remote Desktop would be found wanting; in
- * Azure, as elsewhere, it is nobody's business. */
-#define AZURE L"SOFTWARE\\Microsoft\\Windows Azure"
-
 int
 main(int count, char **arguments)
 {
@@ -1080,6 +1076,8 @@ main(int count, char **arguments)
         set_fonts(tests[i].font, tests[i].height);
         install_programs(arguments[1], arguments[2], arguments[3]);
         StringCchPrintfW(server_name, ARRAYSIZE(server_name), L"tcp:127.0.0.1:%u", server_start());
+        /* Where this runs may be a guest of Hyper-V, whose Remote Desktop would be found wanting; in
+         * Azure, as elsewhere, that is nobody's business. */
         registry_set_number(AZURE, L"x", 1);
         tests[i].run();
         registry_delete_key(AZURE);
