@@ -129,8 +129,7 @@ load_hvsocket(const struct hvs_roots *roots)
 
     if (g_file_test(bus, G_FILE_TEST_IS_DIR) && !g_file_test(driver, G_FILE_TEST_IS_DIR))
         g_spawn_sync(NULL, (char **)command, NULL,
-                     G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL |
-                         G_SPAWN_STDERR_TO_DEV_NULL,
+                     G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL,
                      NULL, NULL, NULL, NULL, NULL, NULL);
 }
 

@@ -18,8 +18,8 @@ is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* With one of these in it, whatever stands around it; or with one of these as a word of its own, for
- * keyboards are no secret. */
+/* With one of these in it, whatever stands around it; or with one of these as a word of its own,
+ * for keyboards are no secret. */
 static gboolean
 is_secret_name(const char *begin, gsize length)
 {
