@@ -214,8 +214,9 @@ hvs_offers_watch(struct hvs_offers *offers, unsigned channel)
     bool begin;
 
     EnterCriticalSection(&offers->lock);
+    /* What is found and not told yet is as good as watched: it will be told. */
     begin = !waiter->watched && !waiter->found;
-    waiter->watched = true;
+    waiter->watched |= begin;
     LeaveCriticalSection(&offers->lock);
     if (begin)
         SetEvent(waiter->watch);

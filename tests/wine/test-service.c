@@ -11,6 +11,7 @@
 
 #include "windows/clock.h"
 #include "windows/daemon.h"
+#include "windows/offers.h"
 #include "windows/registry.h"
 #include "windows/service.h"
 #include "windows/status-pipe.h"
@@ -701,6 +702,48 @@ test_offer_renewed(void)
     finish();
 }
 
+static void
+count_offer(unsigned channel, void *user_data)
+{
+    if (channel != 1)
+        fail("channel %u was offered", channel);
+    ++*(unsigned *)user_data;
+}
+
+static void
+ignore_problem(const char *sentence, void *user_data)
+{
+    (void)user_data;
+    if (sentence != NULL)
+        fail("%s", sentence);
+}
+
+/* Whoever asks for a channel again, between its being found and its being told, gets the next one
+ * told all the same. */
+static void
+test_offer_found(void)
+{
+    const struct hvs_offers_callbacks callbacks = { count_offer, ignore_problem };
+    struct hvs_offers *offers;
+    unsigned offered = 0;
+
+    hvs_clock_init();
+    if (hvs_offers_new(&callbacks, &offered, &offers, NULL) != ERROR_SUCCESS)
+        fail("watching for offers");
+    host_offer(1, MESSAGES);
+    for (unsigned i = 1; i <= 3; i++) {
+        hvs_offers_watch(offers, 1);
+        if (WaitForSingleObject(hvs_offers_event(offers), LONG_TIME) != WAIT_OBJECT_0)
+            fail("offer %u is not seen", i);
+        hvs_offers_watch(offers, 1);
+        hvs_offers_dispatch(offers);
+        if (offered != i)
+            fail("%u offers are told, not %u", offered, i);
+    }
+    hvs_offers_free(offers);
+    host_rescind(1);
+}
+
 static unsigned __stdcall
 run_daemon(void *argument)
 {
@@ -1074,6 +1117,7 @@ static const struct {
     { "server/late", test_server_late },
     { "version", test_version },
     { "offer-renewed", test_offer_renewed },
+    { "offer-found", test_offer_found },
     { "resume", test_resume },
     { "idle", test_idle },
     { "driver-fails", test_driver_fails },
