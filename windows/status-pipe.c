@@ -144,13 +144,13 @@ listen_again(struct instance *instance)
     struct hvs_pipe_operation *operation = &instance->operation;
     HANDLE event = operation->overlapped.hEvent;
 
+    instance->deadline = 0;
     if (operation->pending && !hvs_pipe_cancel(instance->pipe, &operation, 1)) {
         instance->stage = BROKEN;
         return;
     }
     DisconnectNamedPipe(instance->pipe);
     instance->stage = LISTENING;
-    instance->deadline = 0;
     operation->overlapped = (OVERLAPPED) { .hEvent = event };
     ResetEvent(event);
     if (ConnectNamedPipe(instance->pipe, &operation->overlapped) ||
@@ -359,7 +359,8 @@ open_client(HANDLE *pipe)
         *pipe = CreateFileW(HVS_STATUS_PIPE_NAME, FILE_READ_DATA | FILE_WRITE_DATA |
                                 FILE_WRITE_ATTRIBUTES | FILE_READ_ATTRIBUTES | SYNCHRONIZE,
                             0, NULL, OPEN_EXISTING,
-                            SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, NULL);
+                            FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION,
+                            NULL);
         if (*pipe != INVALID_HANDLE_VALUE)
             return ERROR_SUCCESS;
         if (GetLastError() != ERROR_PIPE_BUSY)
@@ -369,23 +370,42 @@ open_client(HANDLE *pipe)
     }
 }
 
+/* *moved bytes of an answer of at most HVS_STATUS_JSON_MAX. A service that hangs must not hang who
+ * asks it what is wrong. */
+static DWORD
+transact(HANDLE pipe, const char *request, char *buffer, DWORD *moved)
+{
+    DWORD mode = PIPE_READMODE_MESSAGE, wait;
+    /* Without an event: the pipe is what is waited for, nothing else is under way on it. */
+    OVERLAPPED overlapped = { .hEvent = NULL };
+
+    /* The request is only read. */
+    if (!SetNamedPipeHandleState(pipe, &mode, NULL, NULL) ||
+        (!TransactNamedPipe(pipe, (void *)(uintptr_t)request, (DWORD)strlen(request), buffer,
+                            HVS_STATUS_JSON_MAX, NULL, &overlapped) &&
+         GetLastError() != ERROR_IO_PENDING))
+        return GetLastError();
+    wait = WaitForSingleObject(pipe, HVS_STATUS_PIPE_ANSWER_TIMEOUT);
+    if (wait != WAIT_OBJECT_0)
+        CancelIo(pipe);
+    if (GetOverlappedResult(pipe, &overlapped, moved, TRUE))
+        return ERROR_SUCCESS;
+    return wait == WAIT_TIMEOUT ? ERROR_TIMEOUT : GetLastError();
+}
+
 DWORD
 hvs_status_pipe_ask(const char *request, struct hvs_text *answer)
 {
-    DWORD mode = PIPE_READMODE_MESSAGE, moved = 0, error;
     char *buffer = malloc(HVS_STATUS_JSON_MAX);
+    DWORD moved = 0, error;
     HANDLE pipe;
 
     if (buffer == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
     error = open_client(&pipe);
     if (error == ERROR_SUCCESS) {
-        /* The request is only read. */
-        if (!SetNamedPipeHandleState(pipe, &mode, NULL, NULL) ||
-            !TransactNamedPipe(pipe, (void *)(uintptr_t)request, (DWORD)strlen(request), buffer,
-                               HVS_STATUS_JSON_MAX, &moved, NULL))
-            error = GetLastError();
-        else
+        error = transact(pipe, request, buffer, &moved);
+        if (error == ERROR_SUCCESS)
             hvs_text_add_bytes(answer, buffer, moved);
         CloseHandle(pipe);
     }

@@ -65,9 +65,10 @@ void hvs_status_pipe_dispatch(struct hvs_status_pipe *status_pipe);
 
 /* ---- the client's side ---- */
 
-/* Asks the service; answer is UTF-8. ERROR_FILE_NOT_FOUND: no service runs. Other errors: of the
- * system. Blocks while all of the service's instances are busy, for
- * HVS_STATUS_PIPE_PATIENCE milliseconds. */
+/* Asks the service; answer is UTF-8. ERROR_FILE_NOT_FOUND: no service runs. ERROR_SEM_TIMEOUT: all
+ * of its instances are busy, and were for HVS_STATUS_PIPE_PATIENCE milliseconds. ERROR_TIMEOUT: it
+ * has not answered in HVS_STATUS_PIPE_ANSWER_TIMEOUT. Other errors: of the system. */
+#define HVS_STATUS_PIPE_ANSWER_TIMEOUT (HVS_STATUS_PIPE_LONG_PATIENCE + 1000u)
 DWORD hvs_status_pipe_ask(const char *request, struct hvs_text *answer);
 
 #endif

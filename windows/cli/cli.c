@@ -121,7 +121,7 @@ run_stop(int count, char **arguments)
 
 /* ---- status, disconnect ---- */
 
-/* Why the status pipe is not there. */
+/* Why nobody answers on the status pipe, or it is not there. */
 static int
 explain_silence(void)
 {
@@ -152,7 +152,7 @@ ask(const char *request)
         return hvs_cli_complain_error("asking the service", ERROR_NOT_ENOUGH_MEMORY);
     hvs_text_init(&answer, bytes, HVS_STATUS_JSON_MAX + 1);
     error = hvs_status_pipe_ask(request, &answer);
-    if (error == ERROR_FILE_NOT_FOUND) {
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_TIMEOUT || error == ERROR_SEM_TIMEOUT) {
         status = explain_silence();
     } else if (error != ERROR_SUCCESS) {
         status = hvs_cli_complain_error("asking the service", error);
@@ -169,23 +169,25 @@ ask(const char *request)
 }
 
 static int
+show(int count, char **arguments, const char *text_request, const char *json_request)
+{
+    if (count == 0)
+        return ask(text_request);
+    if (count == 1 && hvs_cli_is_option(arguments[0], "json"))
+        return ask(json_request);
+    return hvs_cli_complain_usage("this command takes --json only, not", arguments[count - 1]);
+}
+
+static int
 run_status(int count, char **arguments)
 {
-    if (count == 1 && hvs_cli_is_option(arguments[0], "json"))
-        return ask("status-json");
-    if (count > 0)
-        return hvs_cli_complain_usage("status takes --json only, not", arguments[0]);
-    return ask("status-text");
+    return show(count, arguments, "status-text", "status-json");
 }
 
 static int
 run_sessions(int count, char **arguments)
 {
-    if (count == 1 && hvs_cli_is_option(arguments[0], "json"))
-        return ask("sessions-json");
-    if (count > 0)
-        return hvs_cli_complain_usage("sessions takes --json only, not", arguments[0]);
-    return ask("sessions-text");
+    return show(count, arguments, "sessions-text", "sessions-json");
 }
 
 static int
