@@ -64,6 +64,11 @@ end_line(const struct run *run, const char *words)
 static void
 end_step(struct run *run, const char *words, DWORD error)
 {
+    if (error == ERROR_REVISION_MISMATCH) {
+        run->result->left = true;
+        words = "changed by somebody else since; left as it is";
+        error = ERROR_SUCCESS;
+    }
     if (error == ERROR_SUCCESS) {
         end_line(run, words);
         return;
@@ -257,10 +262,6 @@ take_back(struct run *run, const struct wish *wish)
     if (error == ERROR_SUCCESS && !run->dry_run)
         error = hvs_system_restore(setting);
     begin_line(run, wish->name);
-    if (error == ERROR_REVISION_MISMATCH) {
-        end_line(run, "changed by somebody else since; left as it is");
-        return;
-    }
     run->result->restart |= setting->needs_restart && !run->dry_run && error == ERROR_SUCCESS;
     if (error == ERROR_SUCCESS)
         hvs_text_add(run->out, run->dry_run ? "would be " : "again ");

@@ -22,6 +22,7 @@ struct hvs_setup_options {
 
 struct hvs_setup_result {
     bool  restart; /* some of it works after a restart of Windows only */
+    bool  left;    /* something was not put back, because somebody else has changed it since */
     DWORD error;   /* of the first step that failed; ERROR_SUCCESS: none did */
 };
 

@@ -103,18 +103,30 @@ hvs_termservice_start(void)
     return error;
 }
 
+/* ERROR_REVISION_MISMATCH: it is neither what hvsession has set nor what was there before. */
+static DWORD
+put_back(SC_HANDLE opened, DWORD before)
+{
+    DWORD type, error = get_start_type(opened, &type);
+
+    if (error != ERROR_SUCCESS || type == before)
+        return error;
+    return type == SERVICE_DEMAND_START ? set_start_type(opened, before) : ERROR_REVISION_MISMATCH;
+}
+
 DWORD
 hvs_termservice_restore(void)
 {
     SC_HANDLE opened;
-    DWORD type, error = hvs_undo_get_number(HVS_UNDO_TERMSERVICE, &type);
+    DWORD before, error = hvs_undo_get_number(HVS_UNDO_TERMSERVICE, &before);
 
+    if (error == ERROR_SUCCESS)
+        error = open_termservice(SERVICE_QUERY_CONFIG | SERVICE_CHANGE_CONFIG, &opened);
     if (error != ERROR_SUCCESS)
         return error;
-    error = open_termservice(SERVICE_CHANGE_CONFIG, &opened);
-    if (error == ERROR_SUCCESS) {
-        error = set_start_type(opened, type);
-        CloseServiceHandle(opened);
-    }
-    return error == ERROR_SUCCESS ? hvs_undo_forget(HVS_UNDO_TERMSERVICE) : error;
+    error = put_back(opened, before);
+    CloseServiceHandle(opened);
+    if (error == ERROR_SUCCESS || error == ERROR_REVISION_MISMATCH)
+        hvs_undo_forget(HVS_UNDO_TERMSERVICE);
+    return error;
 }

@@ -17,7 +17,8 @@ DWORD hvs_termservice_look(struct hvs_termservice *termservice);
  * recorded in the log of windows/system.h as TermServiceStart. */
 DWORD hvs_termservice_start(void);
 /* The start type that was there before; it is not stopped. ERROR_FILE_NOT_FOUND: nothing is
- * recorded. */
+ * recorded. ERROR_REVISION_MISMATCH: somebody else has changed it since; it is left alone, and the
+ * record forgotten. */
 DWORD hvs_termservice_restore(void);
 
 #endif

@@ -391,6 +391,18 @@ set_start_type(SC_HANDLE opened, DWORD type)
         fail("ChangeServiceConfig");
 }
 
+static DWORD
+get_start_type(SC_HANDLE opened)
+{
+    BYTE bytes[8192];
+    QUERY_SERVICE_CONFIGW *configuration = (QUERY_SERVICE_CONFIGW *)bytes;
+    DWORD size;
+
+    if (!QueryServiceConfigW(opened, configuration, sizeof bytes, &size))
+        fail("QueryServiceConfig");
+    return configuration->dwStartType;
+}
+
 static void
 test_termservice(void)
 {
@@ -410,6 +422,18 @@ test_termservice(void)
         fail("TermService does not run");
     expect(L"setup --undo", 0, "(TermService): disabled again");
     expect_same(installed, "after setup --undo");
+    /* An administrator who wants it to start with Windows is not overruled. */
+    if (!ControlService(opened, SERVICE_CONTROL_STOP, &status))
+        fail("stopping TermService");
+    expect(L"setup", 0, "Done");
+    set_start_type(opened, SERVICE_AUTO_START);
+    expect(L"setup --undo", 0, "(TermService): changed by somebody else since");
+    if (get_start_type(opened) != SERVICE_AUTO_START)
+        fail("the start type of somebody else is gone");
+    if (strstr(last_output(), "All else is as it was") == NULL)
+        fail("it is not said that something was left");
+    set_start_type(opened, SERVICE_DISABLED);
+    expect_same(installed, "after setup --undo that left something");
     expect(L"uninstall", 0, "Removed");
     set_start_type(opened, SERVICE_DEMAND_START);
     CloseServiceHandle(opened);

@@ -58,6 +58,7 @@ undo(bool dry_run)
     hvs_cli_print(lines);
     return finish(&result, text.length == 0 ? "There is nothing to undo.\n"
                            : dry_run        ? "Nothing was changed.\n"
+                           : result.left    ? "All else is as it was before hvsession.\n"
                                             : "Windows is as it was before hvsession.\n");
 }
 
