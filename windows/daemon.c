@@ -137,17 +137,29 @@ make_status(struct hvs_daemon *daemon, struct hvs_text *answer)
 }
 
 static void
-on_status(bool json, struct hvs_text *answer, void *user_data)
+answer_status(struct hvs_daemon *daemon,
+              void (*print)(const struct hvs_status *status, struct hvs_text *out),
+              struct hvs_text *answer)
 {
-    struct hvs_status *status = make_status(user_data, answer);
+    struct hvs_status *status = make_status(daemon, answer);
 
     if (status == NULL)
         return;
-    if (json)
-        hvs_status_print_json(status, answer);
-    else
-        hvs_status_print_text(status, answer);
+    print(status, answer);
     free(status);
+}
+
+static void
+on_status(bool json, struct hvs_text *answer, void *user_data)
+{
+    answer_status(user_data, json ? hvs_status_print_json : hvs_status_print_text, answer);
+}
+
+static void
+on_sessions(bool json, struct hvs_text *answer, void *user_data)
+{
+    answer_status(user_data, json ? hvs_status_print_sessions_json : hvs_status_print_sessions_text,
+                  answer);
 }
 
 static void
@@ -209,20 +221,6 @@ tell_watchers(struct hvs_daemon *daemon)
         daemon->watched_digest = digest;
     }
     free(buffer);
-    free(status);
-}
-
-static void
-on_sessions(bool json, struct hvs_text *answer, void *user_data)
-{
-    struct hvs_status *status = make_status(user_data, answer);
-
-    if (status == NULL)
-        return;
-    if (json)
-        hvs_status_print_sessions_json(status, answer);
-    else
-        hvs_status_print_sessions_text(status, answer);
     free(status);
 }
 
@@ -735,6 +733,7 @@ hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_tex
     if (made == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
     made->started = hvs_clock_now();
+    hvs_publish_init(&made->publish);
     for (unsigned i = 0; i < HVS_CHANNELS; i++)
         made->channels_since[i] = made->started;
     hvs_text_init(&level, made->log_level, sizeof made->log_level);

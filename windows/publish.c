@@ -112,6 +112,12 @@ add_error(struct hvs_publish *publish, const struct hvs_status *status, struct h
 }
 
 void
+hvs_publish_init(struct hvs_publish *publish)
+{
+    memset(publish->published, 1, sizeof publish->published);
+}
+
+void
 hvs_publish_update(struct hvs_publish *publish, unsigned setting, const struct hvs_status *status)
 {
     char wanted[HVS_PUBLISH_VALUES][HVS_PUBLISH_TEXT_MAX] = { "" };

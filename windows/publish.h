@@ -22,14 +22,16 @@ enum { HVS_PUBLISH_STATE, HVS_PUBLISH_VERSION, HVS_PUBLISH_LAST_ERROR, HVS_PUBLI
 /* Of a value, in bytes: the host takes 1024 characters. */
 #define HVS_PUBLISH_TEXT_MAX 1000u
 
-/* Zeroed, nothing is published. */
 struct hvs_publish {
-    char     published[HVS_PUBLISH_VALUES][HVS_PUBLISH_TEXT_MAX]; /* "": it is not there */
+    /* "": it is not there. At first what no value is, for a killed service may have left some. */
+    char     published[HVS_PUBLISH_VALUES][HVS_PUBLISH_TEXT_MAX];
     char     failure[HVS_PUBLISH_TEXT_MAX]; /* of the session failure_id */
     uint32_t failure_id;                    /* 0: none */
     bool     complained;
 };
 
+/* The struct is zeroed. */
+void hvs_publish_init(struct hvs_publish *publish);
 /* Publishes what differs from what was published last. setting: PublishState; no takes back what
  * was published. */
 void hvs_publish_update(struct hvs_publish *publish, unsigned setting,

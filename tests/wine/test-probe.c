@@ -422,6 +422,12 @@ test_publish(void)
     stop_in_time();
     wait_published(L"HvSessionState", L"");
     wait_published(L"HvSessionVersion", L"");
+    /* What a machine that was switched off has left is not true any more. */
+    registry_set(GUEST, L"HvSessionLastError", REG_SZ, L"old", sizeof L"old");
+    expect(L"start", 0, "Started");
+    wait_published(L"HvSessionState", L"ready");
+    wait_published(L"HvSessionLastError", L"");
+    stop_in_time();
     /* Without integration services there is nobody who would pass it on. */
     registry_delete_key(MACHINE);
     expect(L"start", 0, "Started");
