@@ -253,7 +253,8 @@ static const char help_end[] =
     "\nUpper and lower case are the same; options may begin with / as well, and /?\n"
     "shows this. LEVEL is error, warning, notice, info or debug.\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or value, 3 the service is not\n"
-    "installed or does not run, 3010 done, but Windows has to be restarted.\n";
+    "installed or does not run, 3010 done, but Windows has to be restarted. Of\n"
+    "doctor: 0 fine, 1 not, 3 no Hyper-V guest, 4 not offered, 5 service down.\n";
 
 static int
 run_help(int count, char **arguments)

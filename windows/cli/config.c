@@ -20,8 +20,7 @@ complain_setting(const char *key)
     hvs_text_init(&text, message, sizeof message);
     hvs_settings_init(&settings);
     hvs_settings_set(&settings, HVS_ON_WINDOWS, key, "", &text);
-    hvs_cli_complain(message);
-    return HVS_EXIT_USAGE;
+    return hvs_cli_complain_usage(message, NULL);
 }
 
 /* The stored value, or the default. */
@@ -88,8 +87,8 @@ add_system_value(const struct hvs_system_setting *setting, struct hvs_text *text
 static DWORD
 list_system(struct hvs_text *text)
 {
-    hvs_text_add(text, "\nOf Windows itself; what is changed here can be put back with unset, or "
-                       "hvsession\nsetup --undo:\n");
+    hvs_text_add(text, "\nOf Windows itself; what is changed here can be put back with unset, or\n"
+                       "hvsession setup --undo:\n");
     for (unsigned i = 0; i < HVS_SYSTEM_SETTINGS; i++) {
         const struct hvs_system_setting *setting = hvs_system_setting(i);
         DWORD error;
