@@ -19,6 +19,12 @@
 /* A test has one machine. */
 static WCHAR program[MAX_PATH], library[MAX_PATH], installed_library[MAX_PATH];
 
+static const WCHAR *const published[] = {
+    L"HvSessionState",
+    L"HvSessionVersion",
+    L"HvSessionLastError",
+};
+
 void
 set_up(const char *program_path, const char *library_path)
 {
@@ -31,6 +37,9 @@ set_up(const char *program_path, const char *library_path)
         fail("GetSystemDirectory");
     hvs_service_uninstall();
     registry_delete_key(AZURE);
+    /* What a service has told the host that a test has killed. */
+    for (size_t i = 0; i < ARRAYSIZE(published); i++)
+        registry_delete_value(L"SOFTWARE\\Microsoft\\Virtual Machine\\Guest", published[i]);
     put_library();
 }
 
