@@ -223,8 +223,8 @@ WHEN(builtin_active, f->builtin_active == HVS_YES)
          .when = on_linux)
 #define START_BINDING GUEST(.command = "sudo systemctl restart hvsession-bind.service")
 #define OWN_XRDP_WITH(words)                                                                       \
-    LINUX(.note = words, .command = "sudo hvsession setup", .when = own_xrdp_is_tried)             \
-    LINUX(.note = words,                                                                           \
+    LINUX(.note = (words), .command = "sudo hvsession setup", .when = own_xrdp_is_tried)           \
+    LINUX(.note = (words),                                                                         \
           .command = "sudo hvsession config set Server auto\n"                                     \
                      "sudo hvsession setup",                                                       \
           .when = own_xrdp_is_not_tried)

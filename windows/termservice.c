@@ -107,7 +107,7 @@ hvs_termservice_start(void)
 static DWORD
 put_back(SC_HANDLE opened, DWORD before)
 {
-    DWORD type, error = get_start_type(opened, &type);
+    DWORD type = 0, error = get_start_type(opened, &type);
 
     if (error != ERROR_SUCCESS || type == before)
         return error;
