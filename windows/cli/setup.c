@@ -112,6 +112,10 @@ hvs_cli_uninstall(int count, char **arguments)
 
     if (count > 0)
         return hvs_cli_complain_usage("this command takes no arguments, not", arguments[0]);
+    /* First of all: what it tells the host is in a key that setup may have made. */
+    error = hvs_service_stop();
+    if (error != ERROR_SUCCESS && error != ERROR_SERVICE_DOES_NOT_EXIST)
+        return hvs_cli_complain_error("stopping the service", error);
     hvs_text_init(&text, lines, sizeof lines);
     hvs_setup_undo(false, &text, &result);
     hvs_cli_print(lines);
