@@ -16,7 +16,7 @@ import pathlib
 import struct
 import sys
 
-SIZE_LIMIT = 150 * 1024
+SIZE_LIMIT = 150_000
 
 # PE format: IMAGE_FILE_HEADER.Characteristics, IMAGE_OPTIONAL_HEADER.DllCharacteristics
 RELOCS_STRIPPED = 0x0001

@@ -1,4 +1,4 @@
-/* The bytes of the .ico files here; for make-ico.c and the test that compares them with the files.
+/* The bytes of hvsession.ico; for make-ico.c and the test that compares them with the file.
  *
  * The format: ICONDIR, then for each size a DIB of twice its height, 32 bits a pixel, with the mask
  * behind it, both from the bottom row up. Windows XP knows no PNG in icons.
@@ -11,12 +11,6 @@
 #include <string.h>
 
 #define HVS_ICO_MAX 65536
-
-/* hvsession.ico: what Windows asks for. hvsession-small.ico, of hvsession.exe, which has little room
- * and no window: the size of lists. In pixels. */
-#define HVS_ICO_SIZES       5
-#define HVS_ICO_SIZES_SMALL 1
-static const unsigned hvs_ico_sizes[HVS_ICO_SIZES] = { 16, 20, 24, 32, 48 };
 
 static inline uint8_t *
 hvs_ico_put(uint8_t *out, uint32_t value, unsigned bytes)
@@ -47,19 +41,21 @@ hvs_ico_put_image(uint8_t *out, unsigned size)
     return out;
 }
 
-/* The first count sizes, into HVS_ICO_MAX bytes; returns how many. */
+/* Into HVS_ICO_MAX bytes; returns how many. */
 static inline size_t
-hvs_ico_make(unsigned count, uint8_t *bytes)
+hvs_ico_make(uint8_t *bytes)
 {
+    static const unsigned sizes[] = { 16, 20, 24, 32, 48 };
+    const unsigned count = sizeof sizes / sizeof sizes[0];
     uint8_t *entry = bytes, *image = bytes + 6 + 16 * count;
 
     entry = hvs_ico_put(entry, 1u << 16, 4); /* reserved, type: icon */
     entry = hvs_ico_put(entry, count, 2);
     for (unsigned i = 0; i < count; i++) {
-        uint8_t *next = hvs_ico_put_image(image, hvs_ico_sizes[i]);
+        uint8_t *next = hvs_ico_put_image(image, sizes[i]);
 
-        entry = hvs_ico_put(entry, hvs_ico_sizes[i], 1);
-        entry = hvs_ico_put(entry, hvs_ico_sizes[i], 1);
+        entry = hvs_ico_put(entry, sizes[i], 1);
+        entry = hvs_ico_put(entry, sizes[i], 1);
         entry = hvs_ico_put(entry, 0, 2);            /* no palette, reserved */
         entry = hvs_ico_put(entry, 32u << 16 | 1, 4); /* planes, bits a pixel */
         entry = hvs_ico_put(entry, (uint32_t)(next - image), 4);
