@@ -2,12 +2,12 @@
 #include "firewall.h"
 
 #include "system.h"
+#include "wide.h"
 
 #include <initguid.h>
 #include <netfw.h>
 #include <objbase.h>
 #include <oleauto.h>
-#include <strsafe.h>
 
 /* Rules are removed by their names, at most so many of one. */
 #define SAME_NAME_MAX 16u
@@ -144,7 +144,7 @@ add_rule(INetFwRules *all, const struct rule *kind, uint16_t port)
 
     if (FAILED(result))
         return result;
-    StringCchPrintfW(digits, ARRAYSIZE(digits), L"%u", port);
+    hvs_wide_format(digits, ARRAYSIZE(digits), L"%u", port);
     result = fill_rule(rule, kind, digits);
     if (SUCCEEDED(result))
         result = INetFwRules_Add(all, rule);
@@ -175,7 +175,7 @@ is_rule_in_force(INetFwRules *all, const struct rule *kind, uint16_t port)
 
     if (FAILED(find_rule(all, kind, &rule)))
         return false;
-    StringCchPrintfW(digits, ARRAYSIZE(digits), L"%u", port);
+    hvs_wide_format(digits, ARRAYSIZE(digits), L"%u", port);
     same = SUCCEEDED(INetFwRule_get_LocalPorts(rule, &ports)) && ports != NULL &&
            wcscmp(ports, digits) == 0 && SUCCEEDED(INetFwRule_get_Enabled(rule, &enabled)) &&
            enabled != VARIANT_FALSE;

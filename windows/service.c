@@ -1,9 +1,9 @@
 #include "service.h"
 
 #include "registry.h"
+#include "wide.h"
 
 #include <string.h>
-#include <strsafe.h>
 
 #define DISPLAY_NAME L"Hyper-V Enhanced Session (hvsession)"
 #define DESCRIPTION                                                                              \
@@ -50,7 +50,7 @@ make_command(WCHAR *command, size_t size)
     if (length == 0)
         return GetLastError();
     if (length == ARRAYSIZE(path) ||
-        FAILED(StringCchPrintfW(command, size, L"\"%s\" service", path)))
+        !hvs_wide_format(command, size, L"\"%s\" service", path))
         return ERROR_FILENAME_EXCED_RANGE;
     return ERROR_SUCCESS;
 }

@@ -4,7 +4,6 @@
 #include "wide.h"
 
 #include <string.h>
-#include <strsafe.h>
 
 #define VIEW          KEY_WOW64_64KEY
 #define TERMINAL      L"SYSTEM\\CurrentControlSet\\Control\\Terminal Server"
@@ -259,7 +258,7 @@ static void
 make_name(const struct hvs_system_setting *setting, const WCHAR *suffix, WCHAR name[NAME_MAX_WIDE])
 {
     hvs_wide_from_utf8(setting->key, name, NAME_MAX_WIDE);
-    StringCchCatW(name, NAME_MAX_WIDE, suffix);
+    hvs_wide_append(name, NAME_MAX_WIDE, suffix);
 }
 
 /* How many keys of the path are not there. */
@@ -270,7 +269,7 @@ count_missing_keys(const WCHAR *path)
     DWORD missing = 0;
     HKEY key;
 
-    StringCchCopyW(copy, ARRAYSIZE(copy), path);
+    hvs_wide_copy(copy, ARRAYSIZE(copy), path);
     while (RegOpenKeyExW(HKEY_LOCAL_MACHINE, copy, 0, KEY_QUERY_VALUE | VIEW, &key) ==
            ERROR_FILE_NOT_FOUND) {
         WCHAR *name = wcsrchr(copy, L'\\');
@@ -382,7 +381,7 @@ remove_value(const struct hvs_system_setting *setting)
     make_name(setting, SUFFIX_KEYS, name);
     if (error != ERROR_SUCCESS || hvs_undo_get_number(name, &made) != ERROR_SUCCESS)
         return error;
-    StringCchCopyW(path, ARRAYSIZE(path), setting->path);
+    hvs_wide_copy(path, ARRAYSIZE(path), setting->path);
     return delete_empty_keys(path, made);
 }
 

@@ -1,9 +1,9 @@
 #include "vmbuspipe.h"
 
 #include "clock.h"
+#include "wide.h"
 
 #include <string.h>
-#include <strsafe.h>
 
 #define LIBRARY L"\\vmbuspipe.dll"
 
@@ -44,7 +44,7 @@ hvs_vmbuspipe_load(struct hvs_vmbuspipe *vmbuspipe)
     memset(vmbuspipe, 0, sizeof *vmbuspipe);
     if (length == 0)
         return GetLastError();
-    if (FAILED(StringCchCatW(path, ARRAYSIZE(path), LIBRARY)))
+    if (!hvs_wide_append(path, ARRAYSIZE(path), LIBRARY))
         return ERROR_FILENAME_EXCED_RANGE;
     vmbuspipe->module = LoadLibraryW(path);
     if (vmbuspipe->module == NULL)

@@ -1,6 +1,7 @@
 #include "wide.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <wchar.h>
@@ -74,6 +75,41 @@ hvs_wide_from_utf8(const char *utf8, WCHAR *buffer, size_t size)
         return true;
     buffer[0] = L'\0';
     return false;
+}
+
+bool
+hvs_wide_copy(WCHAR *to, size_t size, const WCHAR *from)
+{
+    size_t length = wcslen(from);
+    bool fits = length < size;
+
+    if (!fits)
+        length = size - 1;
+    memcpy(to, from, length * sizeof(WCHAR));
+    to[length] = L'\0';
+    return fits;
+}
+
+bool
+hvs_wide_append(WCHAR *to, size_t size, const WCHAR *more)
+{
+    size_t length = wcslen(to);
+
+    return hvs_wide_copy(to + length, size - length, more);
+}
+
+bool
+hvs_wide_format(WCHAR *to, size_t size, const WCHAR *format, ...)
+{
+    va_list arguments;
+    int length;
+
+    va_start(arguments, format);
+    /* Leaves out the zero where there is no room for it. */
+    length = _vsnwprintf(to, size, format, arguments);
+    va_end(arguments);
+    to[size - 1] = L'\0';
+    return length >= 0 && (size_t)length < size;
 }
 
 void

@@ -16,6 +16,13 @@ bool hvs_wide_to_utf8(const WCHAR *wide, char *buffer, size_t size);
  * string and false. */
 bool hvs_wide_from_utf8(const char *utf8, WCHAR *buffer, size_t size);
 
+/* Wide strings in buffers of size characters, at least 1: always terminated; false: it did not fit,
+ * and was cut. The system's <strsafe.h> does as much, in 17 KB of mingw's. */
+bool hvs_wide_copy(WCHAR *to, size_t size, const WCHAR *from);
+bool hvs_wide_append(WCHAR *to, size_t size, const WCHAR *more);
+/* Of msvcrt.dll: %ls is a wide string. */
+bool hvs_wide_format(WCHAR *to, size_t size, const WCHAR *format, ...);
+
 /* "2026-11-26T11:00:00" of a FILETIME's number, in UTC; between: day and time. */
 void hvs_wide_add_time(struct hvs_text *out, uint64_t filetime, char between);
 

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strsafe.h>
 #include <wchar.h>
 
 #define DEFAULT_NAME "hvsession-support.txt"
@@ -51,7 +50,7 @@ add_command(HANDLE file, const WCHAR *arguments)
 
     if (length == 0 || length == ARRAYSIZE(path))
         return ERROR_FILENAME_EXCED_RANGE;
-    StringCchPrintfW(command, ARRAYSIZE(command), L"\"%ls\" %ls", path, arguments);
+    hvs_wide_format(command, ARRAYSIZE(command), L"\"%ls\" %ls", path, arguments);
     if (!CreateProcessW(path, command, NULL, NULL, TRUE, CREATE_NO_WINDOW, NULL, NULL, &startup,
                         &process))
         return GetLastError();

@@ -12,7 +12,6 @@
 #include <shellapi.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strsafe.h>
 
 /* From the icon: lParam is what the mouse or the keyboard did. */
 #define WM_TRAY WM_HVS_OTHER
@@ -121,8 +120,8 @@ show_balloon(struct hvs_app *app, const WCHAR *title, const WCHAR *text, DWORD k
     data.uFlags = NIF_INFO;
     data.dwInfoFlags = kind;
     data.uTimeout = 10000; /* the least that Windows XP allows */
-    StringCchCopyW(data.szInfoTitle, ARRAYSIZE(data.szInfoTitle), title);
-    StringCchCopyW(data.szInfo, ARRAYSIZE(data.szInfo), text);
+    hvs_wide_copy(data.szInfoTitle, ARRAYSIZE(data.szInfoTitle), title);
+    hvs_wide_copy(data.szInfo, ARRAYSIZE(data.szInfo), text);
     Shell_NotifyIconW(NIM_MODIFY, &data);
 }
 
@@ -137,7 +136,7 @@ tell_event(struct hvs_app *app, const struct hvs_event *event)
         if (event->session->client[0] != '\0')
             hvs_words_format(text, ARRAYSIZE(text), IDS_NEWS_CLIENT, client, NULL);
         else
-            StringCchCopyW(text, ARRAYSIZE(text), hvs_word(IDS_NEWS_SOMEBODY));
+            hvs_wide_copy(text, ARRAYSIZE(text), hvs_word(IDS_NEWS_SOMEBODY));
         show_balloon(app, hvs_word(IDS_NEWS_CONNECTED), text, NIIF_INFO);
         break;
     case HVS_EVENT_ENDED:
@@ -297,9 +296,9 @@ complain(struct hvs_app *app, unsigned what, DWORD error)
     struct hvs_text utf8;
 
     if (error == ERROR_ACCESS_DENIED) {
-        StringCchCopyW(why, ARRAYSIZE(why), hvs_word(IDS_NEEDS_ADMIN));
+        hvs_wide_copy(why, ARRAYSIZE(why), hvs_word(IDS_NEEDS_ADMIN));
     } else if (error == ERROR_SERVICE_DOES_NOT_EXIST) {
-        StringCchCopyW(why, ARRAYSIZE(why), hvs_word(IDS_NOT_INSTALLED));
+        hvs_wide_copy(why, ARRAYSIZE(why), hvs_word(IDS_NOT_INSTALLED));
     } else {
         hvs_text_init(&utf8, words, sizeof words);
         hvs_wide_add_error(&utf8, error);
@@ -347,8 +346,8 @@ open_log(struct hvs_app *app)
     DWORD error = ERROR_PATH_NOT_FOUND;
 
     if (length > 0 && length < ARRAYSIZE(viewer) &&
-        SUCCEEDED(StringCchCatW(viewer, ARRAYSIZE(viewer),
-                                filters ? L"\\eventvwr.exe" : L"\\eventvwr.msc")))
+        hvs_wide_append(viewer, ARRAYSIZE(viewer),
+                        filters ? L"\\eventvwr.exe" : L"\\eventvwr.msc"))
         /* Up to 32 it is an error of the system. */
         error = (DWORD)(INT_PTR)ShellExecuteW(
             hvs_window_handle(app), NULL, viewer,

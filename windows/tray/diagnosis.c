@@ -8,7 +8,6 @@
 #include <commctrl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strsafe.h>
 
 enum { COLUMN_SEVERITY, COLUMN_FINDING, COLUMNS };
 
@@ -201,7 +200,7 @@ describe_summary(const struct hvs_app *app, WCHAR *out)
 
     out[0] = L'\0';
     if (app->diagnosing) {
-        StringCchCopyW(out, HVS_WORDS_MAX, hvs_word(IDS_CHECKING));
+        hvs_wide_copy(out, HVS_WORDS_MAX, hvs_word(IDS_CHECKING));
     } else if (app->view.summary != NULL) {
         to_wide(app->view.summary, out);
     } else if (app->diagnosis_error != ERROR_SUCCESS) {

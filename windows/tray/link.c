@@ -3,13 +3,13 @@
 #include "windows/service.h"
 #include "windows/status-pipe.h"
 #include "windows/watch-pipe.h"
+#include "windows/wide.h"
 
 #include <objbase.h>
 #include <process.h>
 #include <shellapi.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strsafe.h>
 
 /* While there is no service to wait on, it is looked for after that pause, in milliseconds. */
 #define LOOK_PAUSE 2000u
@@ -246,7 +246,7 @@ find_neighbour(const WCHAR *name, WCHAR *path, size_t size)
     while (length > 0 && path[length - 1] != L'\\')
         length--;
     path[length] = L'\0';
-    return SUCCEEDED(StringCchCatW(path, size, name));
+    return hvs_wide_append(path, size, name);
 }
 
 /* hvsession.exe doctor --json, without a window; its output goes to the write end. */
@@ -261,7 +261,7 @@ start_doctor(HANDLE write_end, HANDLE *process)
     PROCESS_INFORMATION started;
 
     if (!find_neighbour(L"hvsession.exe", program, ARRAYSIZE(program)) ||
-        FAILED(StringCchPrintfW(command, ARRAYSIZE(command), L"\"%ls\" doctor --json", program)))
+        !hvs_wide_format(command, ARRAYSIZE(command), L"\"%ls\" doctor --json", program))
         return ERROR_BAD_PATHNAME;
     if (!CreateProcessW(program, command, NULL, NULL, TRUE, CREATE_NO_WINDOW, NULL, NULL, &startup,
                         &started))
@@ -405,7 +405,7 @@ act_elevated(HWND window, enum hvs_action action, uint32_t id)
 
     if (length == 0 || length >= ARRAYSIZE(program))
         return error;
-    StringCchPrintfW(arguments, ARRAYSIZE(arguments), L"--act %ls %u", action_names[action], id);
+    hvs_wide_format(arguments, ARRAYSIZE(arguments), L"--act %ls %u", action_names[action], id);
     if (!ShellExecuteExW(&execute) || execute.hProcess == NULL)
         return GetLastError();
     WaitForSingleObject(execute.hProcess, INFINITE);

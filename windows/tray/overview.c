@@ -3,10 +3,11 @@
 
 #include "words.h"
 
+#include "windows/wide.h"
+
 #include <commctrl.h>
 #include <cpuid.h>
 #include <string.h>
-#include <strsafe.h>
 
 /* Label and value of a row; the label's number is the value's and that. */
 #define LABEL 10
@@ -112,7 +113,7 @@ host_version(WCHAR *out, size_t size)
     if (eax < leaf_version || memcmp(vendor, "Microsoft Hv", sizeof vendor) != 0)
         return false;
     __cpuid(leaf_version, eax, ebx, ecx, edx);
-    StringCchPrintfW(out, size, L"%u.%u.%u", ebx >> 16, ebx & 0xffff, eax);
+    hvs_wide_format(out, size, L"%u.%u.%u", ebx >> 16, ebx & 0xffff, eax);
     return true;
 }
 
@@ -125,9 +126,9 @@ update_hyper_v(HWND page, const struct hvs_app *app)
     if (host_version(build, ARRAYSIZE(build)))
         hvs_words_format(text, ARRAYSIZE(text), IDS_HYPERV_BUILD, build, NULL);
     else if (offered || app->view.hyper_v == HVS_YES)
-        StringCchCopyW(text, ARRAYSIZE(text), hvs_word(IDS_HYPERV_YES));
+        hvs_wide_copy(text, ARRAYSIZE(text), hvs_word(IDS_HYPERV_YES));
     else
-        StringCchCopyW(text, ARRAYSIZE(text), hvs_word(IDS_HYPERV_NO));
+        hvs_wide_copy(text, ARRAYSIZE(text), hvs_word(IDS_HYPERV_NO));
     hvs_ui_set_text(page, IDC_HYPERV, text);
 }
 
@@ -144,10 +145,10 @@ update_support(HWND page, const struct hvs_app *app)
     }
     switch (model->control) {
     case HVS_CONTROL_NOT_OFFERED:
-        StringCchCopyW(text, ARRAYSIZE(text), hvs_word(IDS_NOT_OFFERED));
+        hvs_wide_copy(text, ARRAYSIZE(text), hvs_word(IDS_NOT_OFFERED));
         break;
     case HVS_CONTROL_NEGOTIATING:
-        StringCchCopyW(text, ARRAYSIZE(text), hvs_word(IDS_NEGOTIATING));
+        hvs_wide_copy(text, ARRAYSIZE(text), hvs_word(IDS_NEGOTIATING));
         break;
     case HVS_CONTROL_READY:
         hvs_words_from_utf8(other, ARRAYSIZE(other), model->protocol);
@@ -155,13 +156,13 @@ update_support(HWND page, const struct hvs_app *app)
         break;
     case HVS_CONTROL_OFFERED:
     case HVS_CONTROL_WAITING:
-        StringCchCopyW(text, ARRAYSIZE(text), hvs_word(IDS_OFFERED));
+        hvs_wide_copy(text, ARRAYSIZE(text), hvs_word(IDS_OFFERED));
         break;
     }
     if (model->next_attempt > age) {
         WCHAR left[HVS_WORDS_MAX];
 
-        StringCchCopyW(other, ARRAYSIZE(other), text);
+        hvs_wide_copy(other, ARRAYSIZE(other), text);
         hvs_words_duration(model->next_attempt - age + 999, left);
         hvs_words_format(text, ARRAYSIZE(text), IDS_NEXT_ATTEMPT, other, left);
     }
@@ -185,7 +186,7 @@ update_machine(HWND page, const struct hvs_app *app)
     if (host[0] != L'\0')
         hvs_words_format(text, ARRAYSIZE(text), IDS_MACHINE_ON, machine, host);
     else
-        StringCchCopyW(text, ARRAYSIZE(text), machine);
+        hvs_wide_copy(text, ARRAYSIZE(text), machine);
     hvs_ui_set_text(page, IDC_MACHINE, text);
 }
 
@@ -228,7 +229,7 @@ update_server(HWND page, const struct hvs_app *app)
     if (server != NULL)
         hvs_words_from_utf8(text, ARRAYSIZE(text), server);
     else
-        StringCchCopyW(text, ARRAYSIZE(text),
+        hvs_wide_copy(text, ARRAYSIZE(text),
                        hvs_word(app->diagnosing ? IDS_CHECKING : IDS_UNKNOWN));
     hvs_ui_set_text(page, IDC_WHICH, text);
     hvs_ui_set_text(page, IDC_REACHABLE,
@@ -265,7 +266,7 @@ update_channels(HWND page, const struct hvs_app *app)
     for (unsigned channel = 0; channel < HVS_CHANNELS; channel++) {
         WCHAR number[16], text[HVS_WORDS_MAX];
 
-        StringCchPrintfW(number, ARRAYSIZE(number), L"%u", channel);
+        hvs_wide_format(number, ARRAYSIZE(number), L"%u", channel);
         hvs_words_format(text, ARRAYSIZE(text),
                          channel == HVS_CONTROL_CHANNEL ? IDS_CHANNEL_CONTROL : IDS_CHANNEL_DATA,
                          number, NULL);

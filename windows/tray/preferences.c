@@ -1,7 +1,8 @@
 #include "preferences.h"
 
+#include "windows/wide.h"
+
 #include <string.h>
-#include <strsafe.h>
 
 #define KEY       L"Software\\hvsession"
 #define RUN_KEY   L"Software\\Microsoft\\Windows\\CurrentVersion\\Run"
@@ -88,7 +89,7 @@ set_entry(bool value)
     if (!value) {
         RegDeleteValueW(key, RUN_VALUE);
     } else if (length > 0 && length < ARRAYSIZE(program)) {
-        StringCchPrintfW(command, ARRAYSIZE(command), L"\"%ls\" --background", program);
+        hvs_wide_format(command, ARRAYSIZE(command), L"\"%ls\" --background", program);
         RegSetValueExW(key, RUN_VALUE, 0, REG_SZ, (const BYTE *)command,
                        ((DWORD)wcslen(command) + 1) * (DWORD)sizeof *command);
     }

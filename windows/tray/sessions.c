@@ -3,9 +3,10 @@
 
 #include "words.h"
 
+#include "windows/wide.h"
+
 #include <commctrl.h>
 #include <string.h>
-#include <strsafe.h>
 
 enum {
     COLUMN_CLIENT,
@@ -94,17 +95,17 @@ describe_picture(const struct hvs_model_session *session, WCHAR *size, WCHAR *co
 {
     WCHAR width[16], height[16], depth[16];
 
-    StringCchPrintfW(width, ARRAYSIZE(width), L"%u", session->width);
-    StringCchPrintfW(height, ARRAYSIZE(height), L"%u", session->height);
-    StringCchPrintfW(depth, ARRAYSIZE(depth), L"%u", session->colours);
+    hvs_wide_format(width, ARRAYSIZE(width), L"%u", session->width);
+    hvs_wide_format(height, ARRAYSIZE(height), L"%u", session->height);
+    hvs_wide_format(depth, ARRAYSIZE(depth), L"%u", session->colours);
     if (session->width != 0 && session->height != 0)
         hvs_words_format(size, HVS_WORDS_MAX, IDS_SIZE_VALUE, width, height);
     else
-        StringCchCopyW(size, HVS_WORDS_MAX, L"–");
+        hvs_wide_copy(size, HVS_WORDS_MAX, L"–");
     if (session->colours != 0)
         hvs_words_format(colours, HVS_WORDS_MAX, IDS_COLOURS_VALUE, depth, NULL);
     else
-        StringCchCopyW(colours, HVS_WORDS_MAX, L"–");
+        hvs_wide_copy(colours, HVS_WORDS_MAX, L"–");
 }
 
 static void

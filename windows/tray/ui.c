@@ -2,10 +2,11 @@
 
 #include "icon.h"
 
+#include "windows/wide.h"
+
 #include <commctrl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strsafe.h>
 #include <wchar.h>
 
 #define CELL_MAX 512
@@ -55,7 +56,7 @@ make_fonts(struct hvs_ui *ui)
     if (SystemParametersInfoW(SPI_GETNONCLIENTMETRICS, sizeof metrics, &metrics, 0))
         font = metrics.lfMessageFont;
     else
-        StringCchCopyW(font.lfFaceName, ARRAYSIZE(font.lfFaceName), L"MS Shell Dlg 2");
+        hvs_wide_copy(font.lfFaceName, ARRAYSIZE(font.lfFaceName), L"MS Shell Dlg 2");
     if (font.lfHeight == 0)
         font.lfHeight = -MulDiv(9, (int)system_dpi, 72);
     font.lfHeight = MulDiv(font.lfHeight, (int)ui->dpi, (int)system_dpi);

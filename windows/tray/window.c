@@ -3,9 +3,10 @@
 #include "preferences.h"
 #include "words.h"
 
+#include "windows/wide.h"
+
 #include <commctrl.h>
 #include <stdlib.h>
-#include <strsafe.h>
 
 #ifndef WM_DPICHANGED
 #define WM_DPICHANGED 0x02e0
@@ -120,12 +121,12 @@ set_tab_title(struct hvs_window *window, enum hvs_page page, unsigned count)
     WCHAR title[64], now[64], number[16];
     TCITEMW item = { .mask = TCIF_TEXT, .pszText = now, .cchTextMax = ARRAYSIZE(now) };
 
-    StringCchPrintfW(number, ARRAYSIZE(number), L"%u", count);
+    hvs_wide_format(number, ARRAYSIZE(number), L"%u", count);
     if (count > 0)
         hvs_words_format(title, ARRAYSIZE(title), IDS_COUNTED, hvs_word(pages[page]->title),
                          number);
     else
-        StringCchCopyW(title, ARRAYSIZE(title), hvs_word(pages[page]->title));
+        hvs_wide_copy(title, ARRAYSIZE(title), hvs_word(pages[page]->title));
     if (SendMessageW(tabs, TCM_GETITEMW, (WPARAM)page, (LPARAM)&item) && wcscmp(now, title) == 0)
         return;
     item.pszText = title;

@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strsafe.h>
 
 #define FIRST 1000
 #define COUNT 300
@@ -94,7 +93,7 @@ hvs_words_format(WCHAR *out, size_t size, unsigned id, const WCHAR *first, const
                                FORMAT_MESSAGE_ALLOCATE_BUFFER,
                            hvs_word(id), 0, 0, (WCHAR *)(void *)&whole, 0,
                            (va_list *)(void *)arguments) > 0)
-            StringCchCopyW(out, size, whole);
+            hvs_wide_copy(out, size, whole);
         LocalFree(whole);
     }
 }
@@ -109,7 +108,7 @@ hvs_words_from_utf8(WCHAR *out, size_t size, const char *utf8)
     hvs_text_init(&text, visible, sizeof visible);
     hvs_text_add_visible(&text, utf8);
     hvs_wide_from_utf8(visible, wide, ARRAYSIZE(wide));
-    StringCchCopyW(out, size, wide);
+    hvs_wide_copy(out, size, wide);
 }
 
 /* ---- sentences ---- */
@@ -150,7 +149,7 @@ end_sentence(WCHAR *out)
     size_t length = wcslen(out);
 
     if (length > 0 && wcschr(L".!?。", out[length - 1]) == NULL)
-        StringCchCatW(out, HVS_WORDS_MAX, is_chinese() ? L"。" : L".");
+        hvs_wide_append(out, HVS_WORDS_MAX, is_chinese() ? L"。" : L".");
 }
 
 void
@@ -160,10 +159,10 @@ hvs_words_state(const struct hvs_model *model, WCHAR *out)
     WCHAR count[16];
 
     if (light != HVS_LIGHT_WORKING || model->session_count == 1) {
-        StringCchCopyW(out, HVS_WORDS_MAX, hvs_word(IDS_LIGHT + (unsigned)light));
+        hvs_wide_copy(out, HVS_WORDS_MAX, hvs_word(IDS_LIGHT + (unsigned)light));
         return;
     }
-    StringCchPrintfW(count, ARRAYSIZE(count), L"%u", model->session_count);
+    hvs_wide_format(count, ARRAYSIZE(count), L"%u", model->session_count);
     hvs_words_format(out, HVS_WORDS_MAX, IDS_LIGHT_WORKING_N, count, NULL);
 }
 
@@ -186,7 +185,7 @@ hvs_words_sentence(const struct hvs_model *model, WCHAR *out)
     if (out[0] != L'\0')
         return;
     if (model->service != HVS_SERVICE_UP)
-        StringCchCopyW(out, HVS_WORDS_MAX, hvs_word(IDS_SERVICE + (unsigned)model->service));
+        hvs_wide_copy(out, HVS_WORDS_MAX, hvs_word(IDS_SERVICE + (unsigned)model->service));
     else
         say(model->summary, out);
     end_sentence(out);
@@ -200,7 +199,7 @@ hvs_words_client(const struct hvs_model_session *session, WCHAR *out)
     hvs_words_from_utf8(out, HVS_WORDS_MAX, session->client);
     if (out[0] != L'\0')
         return;
-    StringCchPrintfW(number, ARRAYSIZE(number), L"%u", session->id);
+    hvs_wide_format(number, ARRAYSIZE(number), L"%u", session->id);
     hvs_words_format(out, HVS_WORDS_MAX, IDS_CLIENT_UNKNOWN, number, NULL);
 }
 
@@ -211,7 +210,7 @@ hvs_words_reason(const struct hvs_model_session *session, WCHAR *out)
 
     say(session->reason_text, out);
     if (session->detail[0] != '\0') {
-        StringCchCopyW(reason, ARRAYSIZE(reason), out);
+        hvs_wide_copy(reason, ARRAYSIZE(reason), out);
         hvs_words_from_utf8(detail, ARRAYSIZE(detail), session->detail);
         hvs_words_format(out, HVS_WORDS_MAX, IDS_END_DETAIL, reason, detail);
     }
@@ -225,8 +224,8 @@ format_units(unsigned id, uint64_t large, uint64_t small, WCHAR *out)
 {
     WCHAR first[16], second[16];
 
-    StringCchPrintfW(first, ARRAYSIZE(first), L"%lu", (unsigned long)large);
-    StringCchPrintfW(second, ARRAYSIZE(second), L"%lu", (unsigned long)small);
+    hvs_wide_format(first, ARRAYSIZE(first), L"%lu", (unsigned long)large);
+    hvs_wide_format(second, ARRAYSIZE(second), L"%lu", (unsigned long)small);
     hvs_words_format(out, HVS_WORDS_MAX, id, first, second);
 }
 
@@ -264,7 +263,7 @@ hvs_words_rate(uint64_t bytes_a_second, WCHAR *out)
     if (unit != NULL)
         hvs_words_format(wide, ARRAYSIZE(wide), IDS_BYTES, number, NULL);
     else
-        StringCchCopyW(wide, ARRAYSIZE(wide), number);
+        hvs_wide_copy(wide, ARRAYSIZE(wide), number);
     hvs_words_format(out, HVS_WORDS_MAX, IDS_PER_SECOND, wide, NULL);
 }
 
