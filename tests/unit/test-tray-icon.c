@@ -76,17 +76,19 @@ test_mask(void)
 }
 
 static void
-test_file(void)
+test_files(void)
 {
-    g_autofree char *path =
-        g_test_build_filename(G_TEST_DIST, "../../windows/tray/icons/hvsession.ico", NULL);
-    g_autofree uint8_t *bytes = g_malloc(HVS_ICO_MAX);
-    g_autofree char *file = NULL;
-    gsize length;
+    for (gsize i = 0; i < HVS_ICOS; i++) {
+        g_autofree char *path = g_test_build_filename(G_TEST_DIST, "../../windows/tray/icons",
+                                                      hvs_icos[i].name, NULL);
+        g_autofree uint8_t *bytes = g_malloc(HVS_ICO_MAX);
+        g_autofree char *file = NULL;
+        gsize length;
 
-    g_assert_true(g_file_get_contents(path, &file, &length, NULL));
-    g_assert_cmpuint(length, ==, hvs_ico_make(bytes));
-    g_assert_true(memcmp(file, bytes, length) == 0);
+        g_assert_true(g_file_get_contents(path, &file, &length, NULL));
+        g_assert_cmpuint(length, ==, hvs_ico_make(&hvs_icos[i], bytes));
+        g_assert_true(memcmp(file, bytes, length) == 0);
+    }
 }
 
 int
@@ -96,6 +98,6 @@ main(int argc, char **argv)
     g_test_add_func("/tray/icon/shapes", test_shapes);
     g_test_add_func("/tray/icon/margins", test_margins);
     g_test_add_func("/tray/icon/mask", test_mask);
-    g_test_add_func("/tray/icon/file", test_file);
+    g_test_add_func("/tray/icon/files", test_files);
     return g_test_run();
 }

@@ -9,7 +9,7 @@ before it is added. --write writes the list instead. --gui: a program with windo
 the console.
 
 Also checked: subsystem and OS version 5.1 (x86) or 5.2 (x64), DEP, ASLR with relocations, the
-subsystem, no time stamp, smaller than 150 KB.
+subsystem, icon, version and manifest, no time stamp, smaller than 150 KB.
 """
 import argparse
 import pathlib
@@ -23,7 +23,9 @@ RELOCS_STRIPPED = 0x0001
 HIGH_ENTROPY_VA, DYNAMIC_BASE, NX_COMPAT = 0x0020, 0x0040, 0x0100
 SUBSYSTEM_GUI, SUBSYSTEM_CONSOLE = 2, 3
 X86, X64 = 0x014C, 0x8664
-DIRECTORY_IMPORT, DIRECTORY_BASERELOC, DIRECTORY_DELAY_IMPORT = 1, 5, 13
+DIRECTORY_IMPORT, DIRECTORY_RESOURCE, DIRECTORY_BASERELOC, DIRECTORY_DELAY_IMPORT = 1, 2, 5, 13
+RT_ICON, RT_GROUP_ICON, RT_VERSION, RT_MANIFEST = 3, 14, 16, 24
+ICON_SIZES = {16, 32}
 
 
 class Image:
@@ -81,6 +83,43 @@ class Image:
             found.update(f"{library}!{name}" for name in self.thunks(names or addresses))
 
 
+    def resources(self, kind):
+        """Every resource of a type: its name and its bytes."""
+        root = self.offset(self.directories[DIRECTORY_RESOURCE][0])
+
+        def entries(directory):
+            # IMAGE_RESOURCE_DIRECTORY and its entries; the highest bit: a directory
+            named, numbered = struct.unpack_from("<HH", self.data, root + directory + 12)
+            for i in range(named + numbered):
+                name, below = struct.unpack_from("<II", self.data, root + directory + 16 + 8 * i)
+                yield name, below & 0x7FFFFFFF
+
+        found = {}
+        for type_name, names in entries(0):
+            for name, languages in entries(names) if type_name == kind else ():
+                for _, leaf in entries(languages):
+                    address, size = struct.unpack_from("<II", self.data, root + leaf)
+                    start = self.offset(address)
+                    found[name] = self.data[start:start + size]
+        return found
+
+    def icon_sizes(self):
+        """In pixels, of the icon that Windows shows for the program: the first group."""
+        groups, images = self.resources(RT_GROUP_ICON), self.resources(RT_ICON)
+        if not groups:
+            return set()
+        group = groups[min(groups)]
+        (count,) = struct.unpack_from("<H", group, 4)
+        sizes = set()
+        for i in range(count):
+            # GRPICONDIRENTRY, and the BITMAPINFOHEADER of the icon that it names
+            width, _, _, _, _, bits, length, name = struct.unpack_from("<BBBBHHIH", group, 6 + 14 * i)
+            image = images.get(name, b"")
+            if len(image) == length and image[:8] == struct.pack("<II", 40, width) and bits == 32:
+                sizes.add(width)
+        return sizes
+
+
 def complaints(image, subsystem):
     """What the headers get wrong, as sentences."""
     version = {X86: (5, 1), X64: (5, 2)}.get(image.machine)
@@ -103,6 +142,11 @@ def complaints(image, subsystem):
         yield "ASLR without relocations"
     if image.directories[DIRECTORY_DELAY_IMPORT][1]:
         yield "delayed imports"
+    if not ICON_SIZES <= image.icon_sizes():
+        yield f"an icon of {sorted(image.icon_sizes())} pixels; {sorted(ICON_SIZES)} are needed"
+    for kind, name in ((RT_VERSION, "version"), (RT_MANIFEST, "manifest")):
+        if not image.resources(kind):
+            yield f"no {name}"
     if image.time:
         yield "a time stamp"
     if len(image.data) >= SIZE_LIMIT:

@@ -1,4 +1,4 @@
-/* The bytes of hvsession.ico; for make-ico.c and the test that compares them with the file.
+/* The bytes of the .ico files here; for make-ico.c and the test that compares them with the files.
  *
  * The format: ICONDIR, then for each size a DIB of twice its height, 32 bits a pixel, with the mask
  * behind it, both from the bottom row up. Windows XP knows no PNG in icons.
@@ -11,6 +11,20 @@
 #include <string.h>
 
 #define HVS_ICO_MAX 65536
+
+/* One file: its sizes in pixels, up to the first 0. */
+struct hvs_ico {
+    const char *name;
+    unsigned    sizes[6];
+};
+
+/* Of hvsession-tray.exe, what Windows asks for; of hvsession.exe, which has no window and little
+ * room, what lists show. */
+static const struct hvs_ico hvs_icos[] = {
+    { "hvsession.ico", { 16, 20, 24, 32, 48 } },
+    { "hvsession-small.ico", { 16, 32 } },
+};
+#define HVS_ICOS (sizeof hvs_icos / sizeof hvs_icos[0])
 
 static inline uint8_t *
 hvs_ico_put(uint8_t *out, uint32_t value, unsigned bytes)
@@ -43,19 +57,21 @@ hvs_ico_put_image(uint8_t *out, unsigned size)
 
 /* Into HVS_ICO_MAX bytes; returns how many. */
 static inline size_t
-hvs_ico_make(uint8_t *bytes)
+hvs_ico_make(const struct hvs_ico *ico, uint8_t *bytes)
 {
-    static const unsigned sizes[] = { 16, 20, 24, 32, 48 };
-    const unsigned count = sizeof sizes / sizeof sizes[0];
-    uint8_t *entry = bytes, *image = bytes + 6 + 16 * count;
+    uint8_t *entry = bytes, *image;
+    unsigned count = 0;
 
+    while (ico->sizes[count] != 0)
+        count++;
+    image = bytes + 6 + 16 * count;
     entry = hvs_ico_put(entry, 1u << 16, 4); /* reserved, type: icon */
     entry = hvs_ico_put(entry, count, 2);
     for (unsigned i = 0; i < count; i++) {
-        uint8_t *next = hvs_ico_put_image(image, sizes[i]);
+        uint8_t *next = hvs_ico_put_image(image, ico->sizes[i]);
 
-        entry = hvs_ico_put(entry, sizes[i], 1);
-        entry = hvs_ico_put(entry, sizes[i], 1);
+        entry = hvs_ico_put(entry, ico->sizes[i], 1);
+        entry = hvs_ico_put(entry, ico->sizes[i], 1);
         entry = hvs_ico_put(entry, 0, 2);            /* no palette, reserved */
         entry = hvs_ico_put(entry, 32u << 16 | 1, 4); /* planes, bits a pixel */
         entry = hvs_ico_put(entry, (uint32_t)(next - image), 4);
