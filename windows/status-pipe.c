@@ -62,18 +62,19 @@ is_administrator(HANDLE pipe)
     return member != FALSE;
 }
 
-/* Decimal digits only. false: none, others, or too many. */
-static bool
-parse_id(const char *digits, uint32_t *id)
+bool
+hvs_status_pipe_parse_id(const char *digits, uint32_t *id)
 {
-    uint32_t value = 0;
+    uint64_t value = 0;
 
     for (const char *digit = digits; *digit != '\0'; digit++) {
-        if (*digit < '0' || *digit > '9' || value > (UINT32_MAX - 9) / 10)
+        if (*digit < '0' || *digit > '9')
             return false;
-        value = value * 10 + (uint32_t)(*digit - '0');
+        value = value * 10 + (uint64_t)(*digit - '0');
+        if (value > UINT32_MAX)
+            return false;
     }
-    *id = value;
+    *id = (uint32_t)value;
     return *digits != '\0';
 }
 
@@ -83,7 +84,7 @@ disconnect(struct hvs_status_pipe *status_pipe, HANDLE pipe, const char *digits,
 {
     uint32_t id;
 
-    if (!parse_id(digits, &id))
+    if (!hvs_status_pipe_parse_id(digits, &id))
         hvs_text_add(answer, "error: disconnect takes the number of a session, as in disconnect 3");
     else if (!is_administrator(pipe))
         hvs_text_add(answer, "error: only administrators may end sessions; run this from an "

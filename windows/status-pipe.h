@@ -71,4 +71,9 @@ void hvs_status_pipe_dispatch(struct hvs_status_pipe *status_pipe);
 #define HVS_STATUS_PIPE_ANSWER_TIMEOUT (HVS_STATUS_PIPE_LONG_PATIENCE + 1000u)
 DWORD hvs_status_pipe_ask(const char *request, struct hvs_text *answer);
 
+/* ---- both ---- */
+
+/* The number of a session, in decimal digits only. false: none, others, or too many. */
+bool hvs_status_pipe_parse_id(const char *digits, uint32_t *id);
+
 #endif

@@ -195,12 +195,16 @@ run_disconnect(int count, char **arguments)
 {
     char request[HVS_STATUS_PIPE_REQUEST_MAX];
     struct hvs_text text;
+    uint32_t id;
 
     if (count != 1)
         return hvs_cli_complain_usage("disconnect takes the number of a session", NULL);
+    if (!hvs_status_pipe_parse_id(arguments[0], &id))
+        return hvs_cli_complain_usage("disconnect takes the number of a session, not",
+                                      arguments[0]);
     hvs_text_init(&text, request, sizeof request);
     hvs_text_add(&text, "disconnect ");
-    hvs_text_add(&text, arguments[0]);
+    hvs_text_add_u64(&text, id);
     return ask(request);
 }
 
