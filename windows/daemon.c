@@ -60,8 +60,16 @@ struct hvs_daemon {
     struct hvs_checkup         *checkup;
     struct hvs_publish          publish;
     char                        problem[400]; /* "": none */
+    const char *volatile       *doing;        /* what this thread does; NULL: nobody asks */
     uint64_t                    started;
 };
+
+static void
+tell_doing(struct hvs_daemon *daemon, const char *doing)
+{
+    if (daemon->doing != NULL)
+        *daemon->doing = doing;
+}
 
 /* ---- status ---- */
 
@@ -591,15 +599,17 @@ time_until_due(const struct hvs_daemon *daemon)
     return earliest > now ? (DWORD)(earliest - now) : 0;
 }
 
-static void
+static DWORD
 dispatch(struct hvs_daemon *daemon, HANDLE signalled)
 {
+    DWORD error = ERROR_SUCCESS;
+
     if (signalled == daemon->events[EVENT_RENEGOTIATE])
         hvs_control_channel_renegotiate(daemon->control);
     else if (signalled == daemon->events[EVENT_LOOKED])
         answer_diagnosis(daemon);
     else if (signalled == hvs_offers_event(daemon->offers))
-        hvs_offers_dispatch(daemon->offers);
+        error = hvs_offers_dispatch(daemon->offers);
     else if (signalled != NULL && signalled == daemon->registry.changed)
         reload_settings(daemon);
     hvs_control_channel_dispatch(daemon->control);
@@ -609,6 +619,7 @@ dispatch(struct hvs_daemon *daemon, HANDLE signalled)
     hvs_watch_pipe_dispatch(daemon->watch_pipe);
     tell_watchers(daemon);
     publish(daemon);
+    return error;
 }
 
 /* All at once, so that it takes as long as the slowest. */
@@ -617,6 +628,7 @@ end_everything(struct hvs_daemon *daemon)
 {
     uint64_t began = hvs_clock_now();
 
+    tell_doing(daemon, "ending the sessions");
     hvs_log(HVS_LOG_NOTICE, "stopping");
     hvs_offers_stop(daemon->offers);
     hvs_publish_end(&daemon->publish);
@@ -628,14 +640,16 @@ end_everything(struct hvs_daemon *daemon)
         hvs_log(HVS_LOG_WARNING, "a session did not end in time");
 }
 
-void
+DWORD
 hvs_daemon_run(struct hvs_daemon *daemon)
 {
     HANDLE handles[HANDLES_MAX];
+    DWORD error = ERROR_SUCCESS;
 
     hvs_log(HVS_LOG_NOTICE, "hvsession " HVS_VERSION " started");
     publish(daemon);
-    for (;;) {
+    tell_doing(daemon, "a call of Windows or vmbuspipe.dll that does not come back");
+    while (error == ERROR_SUCCESS) {
         unsigned count = collect_handles(daemon, handles);
         DWORD signalled =
             WaitForMultipleObjects(count, handles, FALSE, time_until_due(daemon));
@@ -643,13 +657,17 @@ hvs_daemon_run(struct hvs_daemon *daemon)
         if (signalled == WAIT_OBJECT_0 + EVENT_STOP)
             break;
         if (signalled == WAIT_FAILED) {
-            hvs_log_failure(HVS_LOG_ERROR, GetLastError(), "waiting for events");
+            error = hvs_log_failure(HVS_LOG_ERROR, GetLastError(), "waiting for events");
             break;
         }
-        dispatch(daemon, signalled < WAIT_OBJECT_0 + count ? handles[signalled - WAIT_OBJECT_0]
-                                                           : NULL);
+        error = dispatch(daemon, signalled < WAIT_OBJECT_0 + count
+                                     ? handles[signalled - WAIT_OBJECT_0]
+                                     : NULL);
+        if (error != ERROR_SUCCESS)
+            hvs_log_failure(HVS_LOG_ERROR, error, "waiting for channels");
     }
     end_everything(daemon);
+    return error;
 }
 
 /* ---- life ---- */
@@ -751,6 +769,13 @@ hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_tex
 }
 
 void
+hvs_daemon_tell(struct hvs_daemon *daemon, const char *volatile *doing)
+{
+    daemon->doing = doing;
+    tell_doing(daemon, "starting");
+}
+
+void
 hvs_daemon_stop(struct hvs_daemon *daemon)
 {
     SetEvent(daemon->events[EVENT_STOP]);
@@ -769,10 +794,13 @@ hvs_daemon_free(struct hvs_daemon *daemon)
         return;
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         hvs_relay_free(daemon->slots[i].relay);
+    tell_doing(daemon, "the look at this machine that hvsession doctor asked for");
     hvs_checkup_free(daemon->checkup);
+    tell_doing(daemon, "closing the pipes of hvsession status and the control channel");
     hvs_status_pipe_free(daemon->status_pipe);
     hvs_watch_pipe_free(daemon->watch_pipe);
     hvs_control_channel_free(daemon->control);
+    tell_doing(daemon, "waiting for channels: vmbuspipe.dll does not keep to its time-out");
     hvs_offers_free(daemon->offers);
     hvs_registry_watch_end(&daemon->registry);
     for (unsigned i = 0; i < EVENTS; i++)

@@ -8,7 +8,7 @@
 
 #include <windows.h>
 
-/* All sessions have ended by then, in milliseconds, if the driver does what it should. */
+/* All has ended by then, in milliseconds, if the driver and Windows do what they should. */
 #define HVS_DAEMON_STOP_TIMEOUT 1500u
 
 struct hvs_daemon;
@@ -17,8 +17,12 @@ struct hvs_daemon;
  * when it comes back, everything works that is this machine's business. log_level, if not NULL,
  * overrides the settings. On an error problem gets a sentence that says what to do. */
 DWORD hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_text *problem);
-/* Runs until hvs_daemon_stop(), ends all sessions and stops waiting for channels. */
-void hvs_daemon_run(struct hvs_daemon *daemon);
+/* From now on *doing is what the daemon's thread does, in words, for who waits for it in vain; not
+ * any more when hvs_daemon_free() is back. Belongs to the caller. */
+void hvs_daemon_tell(struct hvs_daemon *daemon, const char *volatile *doing);
+/* Runs until hvs_daemon_stop(), ends all sessions and stops waiting for channels. Any other result
+ * than ERROR_SUCCESS: it could not go on, and has logged why. */
+DWORD hvs_daemon_run(struct hvs_daemon *daemon);
 /* Any thread, and a handler. */
 void hvs_daemon_stop(struct hvs_daemon *daemon);
 /* The machine has slept, what the host knows may be old. Any thread, and a handler. */

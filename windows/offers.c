@@ -28,6 +28,7 @@ struct hvs_offers {
     HANDLE                             event; /* auto-reset event: a waiter has news */
     CRITICAL_SECTION                   lock;
     struct waiter                      waiters[HVS_CHANNELS];
+    DWORD                              failed;     /* why a waiter has given up; lock */
     DWORD                              told_error; /* of the last problem callback */
 };
 
@@ -84,10 +85,19 @@ wait_for_offer(struct waiter *waiter)
         /* A failure that is over within a moment is no news. */
         if (pause > HVS_OFFERS_PAUSE_FIRST)
             tell(waiter, false, error);
-        if (WaitForSingleObject(offers->stop, pause) == WAIT_OBJECT_0)
+        if (WaitForSingleObject(offers->stop, pause) != WAIT_TIMEOUT)
             return;
         pause = min(pause * 2, HVS_OFFERS_PAUSE_MAX);
     }
+}
+
+static void
+give_up(struct hvs_offers *offers, DWORD error)
+{
+    EnterCriticalSection(&offers->lock);
+    offers->failed = error;
+    LeaveCriticalSection(&offers->lock);
+    SetEvent(offers->event);
 }
 
 static unsigned __stdcall
@@ -95,10 +105,16 @@ run_waiter(void *argument)
 {
     struct waiter *waiter = argument;
     const HANDLE handles[] = { waiter->offers->stop, waiter->watch };
+    DWORD signalled;
 
-    while (WaitForMultipleObjects(ARRAYSIZE(handles), handles, FALSE, INFINITE) ==
-           WAIT_OBJECT_0 + 1)
+    for (;;) {
+        signalled = WaitForMultipleObjects(ARRAYSIZE(handles), handles, FALSE, INFINITE);
+        if (signalled != WAIT_OBJECT_0 + 1)
+            break;
         wait_for_offer(waiter);
+    }
+    if (signalled == WAIT_FAILED)
+        give_up(waiter->offers, GetLastError());
     return 0;
 }
 
@@ -248,13 +264,14 @@ tell_problem(struct hvs_offers *offers, DWORD error)
     offers->callbacks->problem(sentence, offers->user_data);
 }
 
-void
+DWORD
 hvs_offers_dispatch(struct hvs_offers *offers)
 {
     bool found[HVS_CHANNELS];
-    DWORD error = ERROR_SUCCESS;
+    DWORD error = ERROR_SUCCESS, failed;
 
     EnterCriticalSection(&offers->lock);
+    failed = offers->failed;
     for (unsigned i = 0; i < HVS_CHANNELS; i++) {
         found[i] = offers->waiters[i].found;
         offers->waiters[i].found = false;
@@ -266,6 +283,7 @@ hvs_offers_dispatch(struct hvs_offers *offers)
     for (unsigned i = 0; i < HVS_CHANNELS; i++)
         if (found[i])
             offers->callbacks->offered(i, offers->user_data);
+    return failed;
 }
 
 DWORD

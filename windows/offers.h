@@ -33,7 +33,8 @@ struct hvs_offers;
  * error problem (if not NULL) gets a sentence that says what to do. */
 DWORD hvs_offers_new(const struct hvs_offers_callbacks *callbacks, void *user_data,
                      struct hvs_offers **offers, struct hvs_text *problem);
-/* Joins the waiters, in at most HVS_OFFERS_WAIT milliseconds. NULL is fine. */
+/* Joins the waiters, in at most HVS_OFFERS_WAIT milliseconds if vmbuspipe.dll keeps to that time.
+ * NULL is fine. */
 void hvs_offers_free(struct hvs_offers *offers);
 /* Lets the waiters end, without waiting for it: so that it is done by the time of
  * hvs_offers_free(). */
@@ -43,7 +44,8 @@ void hvs_offers_stop(struct hvs_offers *offers);
 void hvs_offers_watch(struct hvs_offers *offers, unsigned channel);
 /* Signalled: call hvs_offers_dispatch(), which calls back. Auto-reset, belongs to offers. */
 HANDLE hvs_offers_event(const struct hvs_offers *offers);
-void hvs_offers_dispatch(struct hvs_offers *offers);
+/* ERROR_SUCCESS, or why a channel cannot be waited for any more: then there is no use in going on. */
+DWORD hvs_offers_dispatch(struct hvs_offers *offers);
 
 /* Opens a channel that was offered; *pipe is an overlapped handle, the caller's to close. Errors
  * of the system; hvs_vmbuspipe_is_gone() tells those that mean the offer was taken back. */

@@ -15,8 +15,8 @@
 #define CHANGE_LIMIT  30000u
 #define CHANGE_LOOKED 50u
 
-/* Of the system's definitions for Vista and later; XP refuses the calls with ERROR_INVALID_LEVEL,
- * and does without. */
+/* Of the system's definitions for Vista and later. */
+#define CONFIG_FAILURE_ACTIONS_FLAG     4u
 #define CONFIG_SERVICE_SID_INFO         5u
 #define CONFIG_REQUIRED_PRIVILEGES_INFO 6u
 #define SID_TYPE_UNRESTRICTED           1u
@@ -56,22 +56,42 @@ make_command(WCHAR *command, size_t size)
 }
 
 static DWORD
+change(SC_HANDLE opened, DWORD level, void *info)
+{
+    return ChangeServiceConfig2W(opened, level, info) ? ERROR_SUCCESS : GetLastError();
+}
+
+/* What Vista brought: XP refuses to know it, and does without. */
+static DWORD
+change_if_known(SC_HANDLE opened, DWORD level, void *info)
+{
+    DWORD error = change(opened, level, info);
+
+    return error == ERROR_INVALID_LEVEL || error == RPC_S_INVALID_TAG ? ERROR_SUCCESS : error;
+}
+
+/* Not only when it crashes, but also when it stops with an error. The last action is repeated, for
+ * as long as it fails again within the period: what cannot start shall not fill the event log. */
+static DWORD
 set_recovery(SC_HANDLE opened)
 {
     SC_ACTION actions[] = {
         { SC_ACTION_RESTART, 5000 },
         { SC_ACTION_RESTART, 30000 },
         { SC_ACTION_RESTART, 60000 },
+        { SC_ACTION_RESTART, 900000 },
     };
     SERVICE_FAILURE_ACTIONSW failure = {
-        .dwResetPeriod = 86400, /* seconds */
+        .dwResetPeriod = 3600, /* seconds */
         .cActions = ARRAYSIZE(actions),
         .lpsaActions = actions,
     };
+    BOOL also_stopped = TRUE;
+    DWORD error = change(opened, SERVICE_CONFIG_FAILURE_ACTIONS, &failure);
 
-    return ChangeServiceConfig2W(opened, SERVICE_CONFIG_FAILURE_ACTIONS, &failure)
-               ? ERROR_SUCCESS
-               : GetLastError();
+    return error == ERROR_SUCCESS
+               ? change_if_known(opened, CONFIG_FAILURE_ACTIONS_FLAG, &also_stopped)
+               : error;
 }
 
 /* A SID of its own for access lists, and no privilege that it does not need. */
@@ -81,11 +101,11 @@ confine(SC_HANDLE opened)
     DWORD sid_type = SID_TYPE_UNRESTRICTED;
     WCHAR privileges[] = L"SeChangeNotifyPrivilege\0SeImpersonatePrivilege\0";
     WCHAR *required = privileges;
+    DWORD error = change_if_known(opened, CONFIG_SERVICE_SID_INFO, &sid_type);
 
-    if (ChangeServiceConfig2W(opened, CONFIG_SERVICE_SID_INFO, &sid_type) &&
-        ChangeServiceConfig2W(opened, CONFIG_REQUIRED_PRIVILEGES_INFO, &required))
-        return ERROR_SUCCESS;
-    return GetLastError() == ERROR_INVALID_LEVEL ? ERROR_SUCCESS : GetLastError();
+    return error == ERROR_SUCCESS
+               ? change_if_known(opened, CONFIG_REQUIRED_PRIVILEGES_INFO, &required)
+               : error;
 }
 
 static DWORD
@@ -93,11 +113,10 @@ configure(SC_HANDLE opened)
 {
     WCHAR text[] = DESCRIPTION;
     SERVICE_DESCRIPTIONW description = { text };
-    DWORD error;
+    DWORD error = change(opened, SERVICE_CONFIG_DESCRIPTION, &description);
 
-    if (!ChangeServiceConfig2W(opened, SERVICE_CONFIG_DESCRIPTION, &description))
-        return GetLastError();
-    error = set_recovery(opened);
+    if (error == ERROR_SUCCESS)
+        error = set_recovery(opened);
     return error == ERROR_SUCCESS ? confine(opened) : error;
 }
 

@@ -18,8 +18,8 @@ DWORD hvs_service_run(void);
 /* All that follow return errors of the system; ERROR_ACCESS_DENIED: not an administrator,
  * ERROR_SERVICE_DOES_NOT_EXIST: not installed. */
 
-/* Registers this program as the service, started with the system, restarted after 5, 30 and 60
- * seconds if it crashes, and the source of its events. Over an installed one: brings that up to
+/* Registers this program as the service, started with the system, restarted after 5, 30, 60
+ * and every 900 seconds if it fails, and the source of its events. Over an installed one: brings that up to
  * date. */
 DWORD hvs_service_install(void);
 /* Stops and removes the service, its settings and the source of its events. What hvs_setup() has

@@ -28,9 +28,9 @@ channel_of(const GUID *class_id, const GUID *instance)
 }
 
 static bool
-is_broken(void)
+is_set(const WCHAR *name)
 {
-    HANDLE event = OpenEventW(SYNCHRONIZE, FALSE, FAKE_BROKEN_EVENT);
+    HANDLE event = OpenEventW(SYNCHRONIZE, FALSE, name);
     bool set = event != NULL && WaitForSingleObject(event, 0) == WAIT_OBJECT_0;
 
     if (event != NULL)
@@ -39,9 +39,9 @@ is_broken(void)
 }
 
 static void
-count_call(void)
+count_call(const WCHAR *semaphore)
 {
-    HANDLE calls = OpenSemaphoreW(SEMAPHORE_MODIFY_STATE, FALSE, FAKE_CALLS);
+    HANDLE calls = OpenSemaphoreW(SEMAPHORE_MODIFY_STATE, FALSE, semaphore);
 
     if (calls == NULL)
         return;
@@ -58,8 +58,8 @@ VmbusPipeClientWaitChannel(const GUID *class_id, const GUID *instance, DWORD tim
     HANDLE event;
     DWORD result;
 
-    count_call();
-    if (channel < 0 || is_broken()) {
+    count_call(FAKE_CALLS);
+    if (channel < 0 || is_set(FAKE_BROKEN_EVENT)) {
         SetLastError(channel < 0 ? ERROR_INVALID_PARAMETER : ERROR_FILE_NOT_FOUND);
         return FALSE;
     }
@@ -67,6 +67,10 @@ VmbusPipeClientWaitChannel(const GUID *class_id, const GUID *instance, DWORD tim
     event = CreateEventW(NULL, TRUE, FALSE, name);
     if (event == NULL)
         return FALSE;
+    if (is_set(FAKE_HANGING_EVENT)) {
+        count_call(FAKE_HANGS_WAITING);
+        timeout = INFINITE;
+    }
     result = WaitForSingleObject(event, timeout);
     CloseHandle(event);
     if (result != WAIT_OBJECT_0) {
@@ -80,10 +84,15 @@ VmbusPipeClientWaitChannel(const GUID *class_id, const GUID *instance, DWORD tim
 HANDLE WINAPI
 VmbusPipeClientOpenChannel(struct hvs_vmbuspipe_channel *info, DWORD flags)
 {
-    HANDLE pipe = CreateFileW(info->device_path, GENERIC_READ | GENERIC_WRITE, 0, NULL,
-                              OPEN_EXISTING, flags, NULL);
     DWORD mode = PIPE_READMODE_MESSAGE;
+    HANDLE pipe;
 
+    if (is_set(FAKE_HANGING_EVENT)) {
+        count_call(FAKE_HANGS_OPENING);
+        Sleep(INFINITE);
+    }
+    pipe = CreateFileW(info->device_path, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
+                       flags, NULL);
     /* A byte pipe refuses this mode, and does without. */
     if (pipe != INVALID_HANDLE_VALUE)
         SetNamedPipeHandleState(pipe, &mode, NULL, NULL);

@@ -10,6 +10,12 @@
 #define FAKE_PIPE        L"\\\\.\\pipe\\hvs-fake-"
 /* While this event exists and is set, waiting for channels fails at once, as without a driver. */
 #define FAKE_BROKEN_EVENT L"Global\\hvs-fake-broken"
+/* While this event exists and is set, waiting for channels goes on for ever, whatever the time-out,
+ * and so does opening them. */
+#define FAKE_HANGING_EVENT L"Global\\hvs-fake-hanging"
+/* Semaphores, if they exist: each call that hangs like that adds one. */
+#define FAKE_HANGS_WAITING L"Global\\hvs-fake-hangs-waiting"
+#define FAKE_HANGS_OPENING L"Global\\hvs-fake-hangs-opening"
 /* If this semaphore exists, every call to wait for a channel adds one. */
 #define FAKE_CALLS L"Global\\hvs-fake-calls"
 

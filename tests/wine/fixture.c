@@ -152,11 +152,11 @@ service_process(void)
     return status.dwProcessId;
 }
 
-void
+DWORD
 stop_in_time(void)
 {
-    HANDLE process = OpenProcess(SYNCHRONIZE, FALSE, service_process());
-    DWORD began = GetTickCount(), took;
+    HANDLE process = OpenProcess(SYNCHRONIZE | PROCESS_QUERY_INFORMATION, FALSE, service_process());
+    DWORD began = GetTickCount(), took, status;
 
     if (process == NULL)
         fail("OpenProcess");
@@ -167,8 +167,11 @@ stop_in_time(void)
         fail("the service took %lu ms to stop", took);
     if (WaitForSingleObject(process, STOP_LIMIT) != WAIT_OBJECT_0)
         fail("the process outlives the service");
+    if (!GetExitCodeProcess(process, &status))
+        fail("GetExitCodeProcess");
     CloseHandle(process);
     printf("# stopped in %lu ms\n", took);
+    return status;
 }
 
 void

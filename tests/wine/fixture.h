@@ -50,8 +50,8 @@ void read_output(HANDLE read_end, char *text, size_t size);
 
 /* Installs and starts the service, with these settings. */
 void start_service(const WCHAR *server, const WCHAR *server_timeout);
-/* Stops it: it must be STOPPED within 2 s, and its process end. */
-void stop_in_time(void);
+/* Stops it: it must be STOPPED within 2 s, and its process end; returns that one's exit status. */
+DWORD stop_in_time(void);
 /* Its status document has that in it, within LONG_TIME. */
 void wait_status(const char *contained);
 /* With all rights; the caller's to close. */

@@ -26,6 +26,10 @@
 #include <string.h>
 #include <strsafe.h>
 
+/* Of ntdll.dll; mingw's headers lack it. */
+LONG WINAPI NtQueryEvent(HANDLE event, int information_class, void *information, ULONG size,
+                         ULONG *returned);
+
 /* Of the RDP server, and its name for hvsession. */
 static uint16_t server_port;
 static WCHAR server_name[64];
@@ -45,7 +49,10 @@ begin(void)
 static void
 finish(void)
 {
-    stop_in_time();
+    DWORD status = stop_in_time();
+
+    if (status != 0)
+        fail("the process of the service ended with %lu", status);
     expect(L"uninstall", 0, "Removed");
     host_stop_control();
 }
@@ -466,6 +473,141 @@ test_stop_connecting(void)
     wait_status("\"state\": \"connecting\"");
     finish();
     host_rescind(1);
+}
+
+/* The rest of a stop that was cut off: another service works again. */
+static void
+end_hanging(HANDLE hanging)
+{
+    DWORD status = stop_in_time();
+
+    if (status != ERROR_SERVICE_REQUEST_TIMEOUT)
+        fail("the process ended with %lu: nothing hung", status);
+    CloseHandle(hanging);
+    expect(L"start", 0, "Started");
+    wait_status("\"state\": \"ready\"");
+    finish();
+}
+
+static HANDLE
+make_hang(const WCHAR *semaphore, HANDLE *hangs)
+{
+    HANDLE hanging = CreateEventW(NULL, TRUE, FALSE, FAKE_HANGING_EVENT);
+
+    *hangs = CreateSemaphoreW(NULL, 0, LONG_MAX, semaphore);
+    if (hanging == NULL || *hangs == NULL)
+        fail("making the library hang");
+    return hanging;
+}
+
+/* vmbuspipe.dll does not keep to the time that it is given, for any of the data channels. */
+static void
+test_stop_unheard(void)
+{
+    HANDLE hangs, hanging = make_hang(FAKE_HANGS_WAITING, &hangs);
+
+    begin();
+    SetEvent(hanging);
+    for (unsigned i = 1; i < HVS_CHANNELS; i++)
+        if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
+            fail("%u channels are waited for", i - 1);
+    CloseHandle(hangs);
+    end_hanging(hanging);
+}
+
+/* The daemon's own thread does not come back from opening a channel. */
+static void
+test_stop_opening(void)
+{
+    HANDLE hangs, hanging = make_hang(FAKE_HANGS_OPENING, &hangs);
+
+    begin();
+    SetEvent(hanging);
+    host_offer(1, MESSAGES);
+    if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
+        fail("the channel is not opened");
+    CloseHandle(hangs);
+    host_rescind(1);
+    end_hanging(hanging);
+}
+
+/* ---- failing ---- */
+
+/* Takes the handle away from another process. */
+static void
+take_handle(HANDLE process, HANDLE handle)
+{
+    HANDLE taken;
+
+    if (!DuplicateHandle(process, handle, GetCurrentProcess(), &taken, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE))
+        fail("DuplicateHandle");
+    CloseHandle(taken);
+}
+
+static bool
+is_event(HANDLE process, HANDLE handle)
+{
+    struct {
+        LONG kind, state;
+    } information;
+    HANDLE copy;
+    bool is;
+
+    if (!DuplicateHandle(process, handle, GetCurrentProcess(), &copy, 0, FALSE,
+                         DUPLICATE_SAME_ACCESS))
+        return false;
+    is = NtQueryEvent(copy, 0, &information, sizeof information, NULL) == 0;
+    CloseHandle(copy);
+    return is;
+}
+
+/* What the service waits for goes away: it ends, and says so to the service manager, which restarts
+ * it for that on Windows. */
+static void
+test_failing(void)
+{
+    enum { HANDLES = 0x1000 };
+    SERVICE_STATUS status;
+    SC_HANDLE opened;
+    HANDLE process;
+    DWORD began;
+    unsigned taken = 0;
+
+    begin();
+    opened = open_service();
+    process = OpenProcess(PROCESS_DUP_HANDLE, FALSE, service_process());
+    if (process == NULL)
+        fail("OpenProcess");
+    /* From the newest on: the oldest are not its own. After each its loop goes round once. */
+    for (ULONG_PTR i = HANDLES; i > 0; i -= 4) {
+        char bytes[HVS_STATUS_PIPE_REQUEST_MAX];
+        struct hvs_text answer;
+
+        if (!is_event(process, (HANDLE)i))
+            continue;
+        take_handle(process, (HANDLE)i);
+        taken++;
+        hvs_text_init(&answer, bytes, sizeof bytes);
+        hvs_status_pipe_ask("facts", &answer);
+        if (!QueryServiceStatus(opened, &status) || status.dwCurrentState != SERVICE_RUNNING)
+            break;
+    }
+    began = GetTickCount();
+    while (QueryServiceStatus(opened, &status) && status.dwCurrentState != SERVICE_STOPPED) {
+        if (GetTickCount() - began > 2000)
+            fail("%u events taken, and the service is in state %lu", taken, status.dwCurrentState);
+        Sleep(10);
+    }
+    printf("# %u events taken, stopped with error %lu after %lu ms\n", taken,
+           status.dwWin32ExitCode, GetTickCount() - began);
+    if (status.dwWin32ExitCode != ERROR_INVALID_HANDLE)
+        fail("it stopped with error %lu", status.dwWin32ExitCode);
+    CloseHandle(process);
+    CloseServiceHandle(opened);
+    expect(L"start", 0, "Started");
+    wait_status("\"state\": \"ready\"");
+    finish();
 }
 
 /* ---- closing ---- */
@@ -937,7 +1079,8 @@ test_status_pipe(void)
     expect(L"status", 0, "eady");
     expect(L"status --json", 0, "\"schema\": 1");
     expect(L"disconnect 77", 1, "no such session");
-    expect(L"disconnect x", 1, "takes the number");
+    expect(L"disconnect 0", 1, "no such session");
+    expect(L"disconnect 4294967295", 1, "no such session");
     s = open_session(4, MESSAGES);
     wait_status("\"id\": 1,");
     expect(L"disconnect 1", 0, "");
@@ -970,6 +1113,13 @@ test_cli(void)
     expect(L"frobnicate", 2, "no such command");
     expect(L"install now", 2, "takes no arguments");
     expect(L"run --log-level loud", 2, "log level");
+    expect(L"disconnect", 2, "takes the number");
+    expect(L"disconnect x", 2, "takes the number of a session, not: x");
+    expect(L"disconnect 4294967296", 2, "takes the number");
+    expect(L"disconnect 99999999999999999999", 2, "takes the number");
+    expect(L"disconnect -1", 2, "takes the number");
+    expect(L"disconnect 1 2", 2, "takes the number");
+    expect(L"disconnect 1", 3, "not installed");
     /* Wine looks for a service manager for ten seconds: once is enough. */
     if (sizeof(void *) == 8)
         expect(L"service", 2, "hvsession run");
@@ -1035,6 +1185,9 @@ test_run(void)
 
 /* ---- installing ---- */
 
+/* Vista and later: SERVICE_FAILURE_ACTIONS_FLAG. */
+#define FAILURE_ACTIONS_FLAG 4
+
 static void
 check_service_configuration(void)
 {
@@ -1047,6 +1200,7 @@ check_service_configuration(void)
         BYTE                     actions[8192];
     } recovery;
     SC_HANDLE opened = open_service();
+    BOOL also_stopped = FALSE;
     DWORD size;
 
     if (!QueryServiceConfigW(opened, &record.configuration, sizeof record, &size))
@@ -1059,10 +1213,15 @@ check_service_configuration(void)
     if (!QueryServiceConfig2W(opened, SERVICE_CONFIG_FAILURE_ACTIONS, (BYTE *)&recovery,
                               sizeof recovery, &size))
         printf("# failure actions cannot be asked for here (error %lu)\n", GetLastError());
-    else if (recovery.failure.cActions != 3 ||
+    else if (recovery.failure.cActions != 4 ||
              recovery.failure.lpsaActions[0].Type != SC_ACTION_RESTART ||
              recovery.failure.lpsaActions[2].Delay != 60000)
         fail("failure actions are not as they should be");
+    if (!QueryServiceConfig2W(opened, FAILURE_ACTIONS_FLAG, (BYTE *)&also_stopped,
+                              sizeof also_stopped, &size))
+        printf("# nor can their flag (error %lu)\n", GetLastError());
+    else if (!also_stopped)
+        fail("no failure actions after a stop with an error");
     CloseServiceHandle(opened);
 }
 
@@ -1115,6 +1274,9 @@ static const struct {
     { "stop/connecting", test_stop_connecting },
     { "stop/transferring", test_stop_transferring },
     { "stop/hanging", test_stop_hanging },
+    { "stop/unheard", test_stop_unheard },
+    { "stop/opening", test_stop_opening },
+    { "failing", test_failing },
     { "closing/server", test_server_closes },
     { "closing/host", test_host_closes },
     { "closing/half", test_half_close },

@@ -40,6 +40,7 @@ run_in_console(int count, char **arguments)
 {
     const char *log_level = NULL;
     enum hvs_log_level level;
+    DWORD error;
     char problem[HVS_REGISTRY_MESSAGE_MAX];
     struct hvs_text text;
 
@@ -57,11 +58,11 @@ run_in_console(int count, char **arguments)
         return HVS_EXIT_FAILED;
     }
     SetConsoleCtrlHandler(on_console_event, TRUE);
-    hvs_daemon_run(console_daemon);
+    error = hvs_daemon_run(console_daemon);
     SetConsoleCtrlHandler(on_console_event, FALSE);
     hvs_daemon_free(console_daemon);
     console_daemon = NULL;
-    return HVS_EXIT_OK;
+    return error == ERROR_SUCCESS ? HVS_EXIT_OK : HVS_EXIT_FAILED;
 }
 
 static int
