@@ -621,6 +621,7 @@ static const struct {
     FACT(ANSWER, colord_prompts),
     FACT(NUMBER, windows_version),
     FACT(ANSWER, vmbuspipe),
+    FACT(ANSWER, vmbuspipe_64),
     FACT(ANSWER, home_edition),
     FACT(ANSWER, remote_desktop),
     FACT(ANSWER, termservice_running),

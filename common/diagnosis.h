@@ -148,6 +148,7 @@ struct hvs_facts {
     /* Windows */
     uint32_t        windows_version; /* 501 XP, 600 Vista, 603 8.1, 1000 10; 0: not known */
     enum hvs_answer vmbuspipe;       /* vmbuspipe.dll is there and loads */
+    enum hvs_answer vmbuspipe_64;    /* it is there for 64-bit programs, of which we are none */
     enum hvs_answer home_edition;    /* has no Remote Desktop server */
     enum hvs_answer remote_desktop;  /* fDenyTSConnections is 0 */
     enum hvs_answer termservice_running;

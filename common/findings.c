@@ -27,6 +27,7 @@ enum place {
     CHANNEL_HELD,
     PERMISSION,
     /* Windows: driver and server */
+    PROGRAM_32_BIT,
     VMBUSPIPE_MISSING,
     HOME_EDITION,
     REMOTE_DESKTOP_OFF,
@@ -69,6 +70,8 @@ enum place {
 #define NO_GUEST (BIT(WSL) | BIT(NOT_HYPER_V) | BIT(CONTAINER) | BIT(AZURE))
 /* No channels can be there, whatever the host does. */
 #define NO_CHANNELS (NO_GUEST | BIT(VMBUS_MISSING) | BIT(CONFIDENTIAL))
+/* The library that leads to the channels of Windows cannot be used. */
+#define NO_VMBUSPIPE (BIT(PROGRAM_32_BIT) | BIT(VMBUSPIPE_MISSING))
 /* The driver cannot take the channels. */
 #define NO_DRIVER                                                                                  \
     (NO_CHANNELS | BIT(MODULES_GONE) | BIT(KERNEL_TOO_OLD) | BIT(UIO_MISSING) | BIT(HVSOCKET_ONLY))
@@ -189,6 +192,7 @@ WHEN(hvsocket_taken, f->xrdp_vsock == HVS_YES)
 WHEN(hvsocket_port_taken, f->hvsocket_taken == HVS_YES)
 WHEN(limited, f->limited == HVS_YES)
 
+WHEN(program_32_bit, f->vmbuspipe == HVS_NO && f->vmbuspipe_64 == HVS_YES)
 WHEN(vmbuspipe_missing, f->vmbuspipe == HVS_NO)
 WHEN(home_edition, f->home_edition == HVS_YES)
 WHEN(remote_desktop_off, f->remote_desktop == HVS_NO)
@@ -314,7 +318,7 @@ static const struct hvs_finding table[] = {
     /* ---- Linux: channels and driver ---- */
     [NOT_OFFERED] = {
         "HVS-202", "not-offered", HVS_SEVERITY_ERROR, HVS_VERDICT_NOT_OFFERED, not_offered,
-        NO_CHANNELS | BIT(VMBUSPIPE_MISSING),
+        NO_CHANNELS | NO_VMBUSPIPE,
         "The host does not offer Enhanced Session to this virtual machine.",
         "The guest only answers an offer. It comes from the host, and three things there "
         "hold it back: the server's policy, the user's setting and the machine's transport.",
@@ -424,9 +428,17 @@ static const struct hvs_finding table[] = {
     },
 #endif
     /* ---- Windows: driver and server ---- */
+    [PROGRAM_32_BIT] = {
+        "HVS-510", "program-32-bit", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED, program_32_bit,
+        NO_GUEST,
+        "This is hvsession for 32-bit Windows, but Windows is a 64-bit one.",
+        "vmbuspipe.dll, of the integration services, is there, but only for 64-bit programs.",
+        FIXES(GUEST(.note = "Remove this hvsession, and install the one for 64-bit Windows (x64):",
+                    .command = "hvsession uninstall")),
+    },
     [VMBUSPIPE_MISSING] = {
         "HVS-501", "vmbuspipe-missing", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED,
-        vmbuspipe_missing, NO_GUEST,
+        vmbuspipe_missing, NO_GUEST | BIT(PROGRAM_32_BIT),
         "Hyper-V's integration services are missing or too old: vmbuspipe.dll does not load.",
         "hvsession reaches the channels of Enhanced Session through this library.",
         FIXES(GUEST(.note = "Install the integration services and restart: in the machine's window "
@@ -499,7 +511,7 @@ static const struct hvs_finding table[] = {
     },
     [SERVICE_DOWN] = {
         "HVS-210", "service-down", HVS_SEVERITY_ERROR, HVS_VERDICT_SERVICE_DOWN, service_down,
-        NO_GUEST | BIT(CONFIGURATION),
+        NO_GUEST | NO_VMBUSPIPE | BIT(CONFIGURATION),
         "The hvsession service does not run.",
         "It answers the host and carries the sessions.",
         FIXES(LINUX(.command = "sudo systemctl enable --now hvsessiond.service", .when = on_linux)
@@ -532,8 +544,7 @@ static const struct hvs_finding table[] = {
     /* ---- the RDP server ---- */
     [SERVER_MISSING] = {
         "HVS-301", "server-missing", HVS_SEVERITY_ERROR, HVS_VERDICT_DEGRADED, server_missing,
-        NO_TERMINAL_SERVICES | BIT(VMBUSPIPE_MISSING) | BIT(PORT_CHANGED) | BIT(FIREWALL) |
-            BIT(VSOCK_SYNTAX),
+        NO_TERMINAL_SERVICES | NO_VMBUSPIPE | BIT(PORT_CHANGED) | BIT(FIREWALL) | BIT(VSOCK_SYNTAX),
         "No RDP server listens on {server}.",
         "hvsession carries the session to an RDP server in this machine; the desktop comes "
         "from that server.",

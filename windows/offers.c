@@ -125,6 +125,12 @@ describe_load_failure(DWORD error, struct hvs_text *problem)
 {
     if (problem == NULL)
         return;
+    if (error == ERROR_MOD_NOT_FOUND && hvs_vmbuspipe_is_for_64_bits()) {
+        hvs_text_add(problem, "vmbuspipe.dll is there for 64-bit programs only, and this is "
+                              "hvsession for 32-bit Windows: remove it, and install the one for "
+                              "64-bit Windows (x64)");
+        return;
+    }
     if (error == ERROR_MOD_NOT_FOUND) {
         hvs_text_add(problem, "vmbuspipe.dll is not in the system directory: install the Hyper-V "
                               "integration services in this guest and restart it");

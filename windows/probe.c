@@ -147,6 +147,8 @@ probe_library(struct hvs_facts *facts, bool look_for_offer)
     DWORD error = hvs_vmbuspipe_load(&vmbuspipe);
 
     facts->vmbuspipe = hvs_probe_answer(error == ERROR_SUCCESS);
+    facts->vmbuspipe_64 = hvs_probe_answer(error == ERROR_MOD_NOT_FOUND &&
+                                           hvs_vmbuspipe_is_for_64_bits());
     if (error != ERROR_SUCCESS)
         return;
     if (look_for_offer) {

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define LIBRARY L"\\vmbuspipe.dll"
+#define LIBRARY   L"\\vmbuspipe.dll"
+#define PATH_SIZE (MAX_PATH + ARRAYSIZE(LIBRARY))
 
 /* Older headers lack it. */
 #ifndef ERROR_NO_SUCH_DEVICE
@@ -34,18 +35,49 @@ load_functions(struct hvs_vmbuspipe *vmbuspipe)
     return ERROR_SUCCESS;
 }
 
+static DWORD
+make_path(WCHAR path[PATH_SIZE])
+{
+    if (GetSystemDirectoryW(path, MAX_PATH) == 0)
+        return GetLastError();
+    return hvs_wide_append(path, PATH_SIZE, LIBRARY) ? ERROR_SUCCESS : ERROR_FILENAME_EXCED_RANGE;
+}
+
+/* These functions are of 64-bit Windows, since XP x64; elsewhere they are not there, or fail. They
+ * are about this thread. */
+bool
+hvs_vmbuspipe_is_for_64_bits(void)
+{
+    HMODULE kernel32 = GetModuleHandleW(L"kernel32.dll");
+    FARPROC disable = GetProcAddress(kernel32, "Wow64DisableWow64FsRedirection");
+    FARPROC revert = GetProcAddress(kernel32, "Wow64RevertWow64FsRedirection");
+    BOOL(WINAPI * disable_redirection)(void **);
+    BOOL(WINAPI * revert_redirection)(void *);
+    WCHAR path[PATH_SIZE];
+    void *before;
+    bool is;
+
+    if (disable == NULL || revert == NULL || make_path(path) != ERROR_SUCCESS)
+        return false;
+    memcpy(&disable_redirection, &disable, sizeof disable);
+    memcpy(&revert_redirection, &revert, sizeof revert);
+    if (!disable_redirection(&before))
+        return false;
+    is = GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES;
+    revert_redirection(before);
+    return is;
+}
+
 DWORD
 hvs_vmbuspipe_load(struct hvs_vmbuspipe *vmbuspipe)
 {
-    WCHAR path[MAX_PATH + ARRAYSIZE(LIBRARY)];
-    UINT length = GetSystemDirectoryW(path, MAX_PATH);
+    WCHAR path[PATH_SIZE];
     DWORD error;
 
     memset(vmbuspipe, 0, sizeof *vmbuspipe);
-    if (length == 0)
-        return GetLastError();
-    if (!hvs_wide_append(path, ARRAYSIZE(path), LIBRARY))
-        return ERROR_FILENAME_EXCED_RANGE;
+    error = make_path(path);
+    if (error != ERROR_SUCCESS)
+        return error;
     vmbuspipe->module = LoadLibraryW(path);
     if (vmbuspipe->module == NULL)
         return GetLastError();

@@ -28,6 +28,8 @@ struct hvs_vmbuspipe {
 /* From the system directory only, whatever the search path says. ERROR_MOD_NOT_FOUND,
  * ERROR_PROC_NOT_FOUND or another error of the system; then vmbuspipe is zeroed. */
 DWORD hvs_vmbuspipe_load(struct hvs_vmbuspipe *vmbuspipe);
+/* This is a 32-bit program on a 64-bit Windows, which has the library for 64-bit programs. */
+bool hvs_vmbuspipe_is_for_64_bits(void);
 void hvs_vmbuspipe_unload(struct hvs_vmbuspipe *vmbuspipe);
 
 /* Blocks up to timeout milliseconds. ERROR_SUCCESS: the channel is there; ERROR_TIMEOUT: it is not;

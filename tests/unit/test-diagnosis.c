@@ -64,6 +64,7 @@ make_windows(struct hvs_facts *facts)
     SET(facts->os_name, "Windows XP Professional SP3");
     facts->windows_version = 501;
     facts->vmbuspipe = facts->vmbus = facts->control_offered = HVS_YES;
+    facts->vmbuspipe_64 = HVS_NO;
     facts->service_running = facts->server_listening = HVS_YES;
     facts->remote_desktop = facts->termservice_running = HVS_YES;
     facts->home_edition = facts->nla_required = facts->firewall_blocks = HVS_NO;
@@ -151,7 +152,9 @@ SPOIL(no_sound, f->sound_module = HVS_NO)
 SPOIL(colord, f->colord_prompts = HVS_YES)
 SPOIL(limited, f->limited = HVS_YES)
 
-SPOIL(no_vmbuspipe, f->vmbuspipe = HVS_NO; f->control_offered = HVS_NO)
+SPOIL(no_vmbuspipe, f->vmbuspipe = f->control_offered = f->service_running = HVS_NO)
+SPOIL(program_32_bit, no_vmbuspipe(f); f->vmbuspipe_64 = HVS_YES; f->windows_version = 601;
+      SET(f->os_name, "Windows 7 (6.1.7601, Service Pack 1)"))
 SPOIL(home, f->home_edition = HVS_YES; f->remote_desktop = HVS_NO; f->server_listening = HVS_NO)
 SPOIL(rdp_off, f->remote_desktop = HVS_NO; f->server_listening = HVS_NO)
 SPOIL(termservice, f->termservice_running = HVS_NO; f->server_listening = HVS_NO)
@@ -219,6 +222,7 @@ static const struct finding_case cases[] = {
     { "HVS-403", "no-sound", make_linux, no_sound },
     { "HVS-404", "colord", make_linux, colord },
     { "HVS-501", "no-vmbuspipe", make_windows, no_vmbuspipe },
+    { "HVS-510", "program-32-bit", make_windows, program_32_bit },
     { "HVS-502", "home", make_windows, home },
     { "HVS-503", "rdp-off", make_windows, rdp_off },
     { "HVS-504", "termservice", make_windows, termservice },

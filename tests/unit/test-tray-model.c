@@ -565,7 +565,7 @@ test_chinese_complete(void)
     static const char *const codes[] = {
         "HVS-102", "HVS-104", "HVS-202", "HVS-210", "HVS-211", "HVS-212", "HVS-214", "HVS-301",
         "HVS-303", "HVS-304", "HVS-305", "HVS-307", "HVS-501", "HVS-502", "HVS-503", "HVS-504",
-        "HVS-505", "HVS-506", "HVS-507", "HVS-508", "HVS-509",
+        "HVS-505", "HVS-506", "HVS-507", "HVS-508", "HVS-509", "HVS-510",
     };
     static const struct hvs_facts old = { .os = HVS_OS_WINDOWS, .windows_version = 501 };
     static const struct hvs_facts recent = { .os = HVS_OS_WINDOWS, .windows_version = 1000 };

@@ -25,6 +25,24 @@ static const WCHAR *const published[] = {
     L"HvSessionLastError",
 };
 
+bool
+put_library_64(bool there)
+{
+    bool done = true;
+    void *before;
+
+    if (sizeof(void *) != 4 || !Wow64DisableWow64FsRedirection(&before))
+        return false;
+    if (there)
+        done = CopyFileW(library, installed_library, FALSE);
+    else
+        DeleteFileW(installed_library);
+    Wow64RevertWow64FsRedirection(before);
+    if (!done)
+        fail("copying %ls for 64-bit programs", installed_library);
+    return true;
+}
+
 void
 set_up(const char *program_path, const char *library_path)
 {
@@ -41,6 +59,7 @@ set_up(const char *program_path, const char *library_path)
     for (size_t i = 0; i < ARRAYSIZE(published); i++)
         registry_delete_value(L"SOFTWARE\\Microsoft\\Virtual Machine\\Guest", published[i]);
     put_library();
+    put_library_64(false);
 }
 
 void

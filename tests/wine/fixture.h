@@ -17,6 +17,9 @@ void set_up(const char *program_path, const char *library_path);
 /* Takes it out again, and puts it back. */
 void remove_library(void);
 void put_library(void);
+/* Puts a file of its name where 64-bit programs look for it, or takes that away; false: this is no
+ * 32-bit program on a 64-bit Windows, and nothing is done. */
+bool put_library_64(bool there);
 /* Windows' own RDP server, of which Wine has an imitation that does nothing: runs or does not. */
 void start_termservice(bool running);
 /* Puts the fake Windows Firewall of the library's folder in the place of the real one, with nothing

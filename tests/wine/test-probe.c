@@ -189,6 +189,13 @@ test_library(void)
     facts = look(&hyper_v, &windows_7);
     check(facts.vmbuspipe == HVS_NO && facts.control_offered == HVS_UNKNOWN, "no library");
     check_finding(&facts, "HVS-501");
+    if (put_library_64(true)) {
+        facts = look(&hyper_v, &windows_7);
+        check(facts.vmbuspipe == HVS_NO && facts.vmbuspipe_64 == HVS_YES, "a library for others");
+        check_finding(&facts, "HVS-510");
+        expect(L"run", 1, "there for 64-bit programs only");
+        put_library_64(false);
+    }
     put_library();
     finish();
 }

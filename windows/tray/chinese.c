@@ -126,6 +126,12 @@ static const struct {
       "through Windows Update.",
       "请安装集成服务并重新启动：在虚拟机窗口中选择“操作”、“插入集成服务安装盘”（Windows Server "
       "2012 R2 及更早的主机），在更新的主机上通过 Windows Update 安装。" },
+    { "This is hvsession for 32-bit Windows, but Windows is a 64-bit one.",
+      "这是用于 32 位 Windows 的 hvsession，而此 Windows 是 64 位的。" },
+    { "vmbuspipe.dll, of the integration services, is there, but only for 64-bit programs.",
+      "集成服务的 vmbuspipe.dll 已存在，但只供 64 位程序使用。" },
+    { "Remove this hvsession, and install the one for 64-bit Windows (x64):",
+      "请卸载此 hvsession，然后安装用于 64 位 Windows (x64) 的版本：" },
     { "This edition of Windows has no Remote Desktop server.",
       "此版本的 Windows 没有远程桌面服务器。" },
     { "Enhanced Session is a Remote Desktop session; Home editions can only be the client of one.",
@@ -229,6 +235,10 @@ static const struct {
     { "vmbuspipe.dll is not in the system directory: install the Hyper-V integration services in "
       "this guest and restart it",
       "系统目录中没有 vmbuspipe.dll：请在此虚拟机中安装 Hyper-V 集成服务并重新启动" },
+    { "vmbuspipe.dll is there for 64-bit programs only, and this is hvsession for 32-bit Windows: "
+      "remove it, and install the one for 64-bit Windows (x64)",
+      "vmbuspipe.dll 只供 64 位程序使用，而这是用于 32 位 Windows 的 hvsession：请卸载它，然后安装用于 "
+      "64 位 Windows (x64) 的版本" },
     { "the Hyper-V integration services do not answer: {error}",
       "Hyper-V 集成服务没有回应：{error}" },
     { "the VMBus driver does not give back what was cancelled; restart this machine",
