@@ -23,18 +23,16 @@ begun(struct hvs_pipe_operation *operation, BOOL done)
     DWORD error = done ? ERROR_SUCCESS : GetLastError();
 
     /* ERROR_MORE_DATA is a result, not a refusal: it is told again at the end. */
-    operation->pending =
-        error == ERROR_SUCCESS || error == ERROR_IO_PENDING || error == ERROR_MORE_DATA;
+    operation->at_once = error == ERROR_SUCCESS || error == ERROR_MORE_DATA;
+    operation->pending = operation->at_once || error == ERROR_IO_PENDING;
     return operation->pending ? ERROR_SUCCESS : error;
 }
 
+/* The system resets the event itself when an operation begins. */
 static void
 prepare(struct hvs_pipe_operation *operation)
 {
-    HANDLE event = operation->overlapped.hEvent;
-
-    operation->overlapped = (OVERLAPPED) { .hEvent = event };
-    ResetEvent(event);
+    operation->overlapped = (OVERLAPPED) { .hEvent = operation->overlapped.hEvent };
 }
 
 DWORD
@@ -59,15 +57,15 @@ hvs_pipe_result(HANDLE pipe, struct hvs_pipe_operation *operation, DWORD *moved)
     *moved = 0;
     /* The system says so in the structure first and sets the event then: taken before that, the
      * event would stay set over the next operation. */
-    if (!HasOverlappedIoCompleted(&operation->overlapped) ||
-        WaitForSingleObject(operation->overlapped.hEvent, 0) != WAIT_OBJECT_0)
+    if (!operation->at_once &&
+        (!HasOverlappedIoCompleted(&operation->overlapped) ||
+         WaitForSingleObject(operation->overlapped.hEvent, 0) != WAIT_OBJECT_0))
         return ERROR_IO_INCOMPLETE;
     if (!GetOverlappedResult(pipe, &operation->overlapped, moved, FALSE))
         error = GetLastError();
     if (error == ERROR_IO_INCOMPLETE)
         return error;
-    operation->pending = false;
-    ResetEvent(operation->overlapped.hEvent);
+    operation->pending = operation->at_once = false;
     return error;
 }
 
@@ -89,7 +87,7 @@ hvs_pipe_cancel(HANDLE pipe, struct hvs_pipe_operation *const *operations, unsig
                                     : 0) != WAIT_OBJECT_0)
             return false;
         GetOverlappedResult(pipe, &operation->overlapped, &moved, TRUE);
-        operation->pending = false;
+        operation->pending = operation->at_once = false;
     }
     return true;
 }

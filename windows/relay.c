@@ -580,7 +580,10 @@ sleep_until_event(struct hvs_relay *relay, DWORD timeout)
         return end_error(relay, HVS_END_CHANNEL_ERROR, "waiting", GetLastError());
     if (signalled == WAIT_OBJECT_0 && is_stopped(relay))
         return false;
-    return relay->server == INVALID_SOCKET || take_server_events(relay);
+    /* The first one that is signalled: behind the server's is what is of the channel only. */
+    if (relay->server == INVALID_SOCKET || signalled != WAIT_OBJECT_0 + 1)
+        return true;
+    return take_server_events(relay);
 }
 
 /* Milliseconds until something is due. */
@@ -661,6 +664,8 @@ on_channel_while_connecting(void *user_data)
     take_read(relay);
     if (is_over(relay) || !read_on(relay))
         return false;
+    if (!relay->read.pending)
+        ResetEvent(relay->read.overlapped.hEvent);
     return !relay->host_gone || end(relay, HVS_END_HOST_RESCINDED, NULL);
 }
 
