@@ -383,14 +383,15 @@ class Client:
         """Receives so many bytes of the pattern."""
         if Client._pattern is None:
             Client._pattern = make_pattern()
-        period = memoryview(Client._pattern * 5)
+        most = 1 << 18
+        periods = memoryview(Client._pattern * (most // PATTERN_PERIOD + 2))
         done = 0
         while done < count:
-            chunk = self.sock.recv(min(count - done, 1 << 18))
+            chunk = self.sock.recv(min(count - done, most))
             if not chunk:
                 raise Failure("end of stream after %d of %d bytes" % (done, count))
             start = done % PATTERN_PERIOD
-            if chunk != period[start:start + len(chunk)]:
+            if chunk != periods[start:start + len(chunk)]:
                 raise Failure("the pattern is wrong between bytes %d and %d" %
                               (done, done + len(chunk)))
             done += len(chunk)
