@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +38,13 @@ hvhost_channel_new(hvhost *host, unsigned number, uint32_t offer, int fds[HVHOST
     channel->map = mmap(NULL, channel->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
     if (channel->map == MAP_FAILED)
         goto no_memory;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+    /* Ours blocks: see await_signal(). */
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         goto no_socket;
     channel->fd = pair[0];
     fds[1] = pair[1];
+    if (fcntl(fds[1], F_SETFL, O_NONBLOCK) < 0)
+        goto no_nonblock;
     if (fstat(pair[1], &status) == 0)
         channel->guest_end = status.st_ino;
     if (getsockopt(host->guest, SOL_SOCKET, SO_PEERCRED, &peer, &(socklen_t){ sizeof peer }) == 0)
@@ -62,6 +66,9 @@ hvhost_channel_new(hvhost *host, unsigned number, uint32_t offer, int fds[HVHOST
         atomic_store(&channel->writer.page->interrupt_mask, 1);
     return channel;
 
+no_nonblock:
+    close(pair[0]);
+    close(pair[1]);
 no_socket:
     munmap(channel->map, channel->map_size);
 no_memory:
@@ -257,7 +264,8 @@ hvhost_channel_send_signal(hvhost_channel *channel)
 
     if (channel->host->options.kernel_masks)
         atomic_store(&channel->writer.page->interrupt_mask, 1);
-    if (send(channel->fd, &count, sizeof count, MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+    if (send(channel->fd, &count, sizeof count, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+        errno != EAGAIN)
         return -EPIPE;
     return 0;
 }
@@ -276,11 +284,12 @@ hvhost_channel_fd(const hvhost_channel *channel)
     return channel->fd;
 }
 
-int
-hvhost_channel_take_signal(hvhost_channel *channel)
+/* flags: as for recv(). */
+static int
+receive_signal(hvhost_channel *channel, int flags)
 {
     int32_t value[2] = { 0, 0 };
-    ssize_t n = recv(channel->fd, value, sizeof value, MSG_DONTWAIT);
+    ssize_t n = recv(channel->fd, value, sizeof value, flags);
     uint64_t received, allowed;
     char text[100];
 
@@ -308,6 +317,25 @@ hvhost_channel_take_signal(hvhost_channel *channel)
     return 0;
 }
 
+int
+hvhost_channel_take_signal(hvhost_channel *channel)
+{
+    return receive_signal(channel, MSG_DONTWAIT);
+}
+
+/* Takes the next signal or finds the end; false: none came in so many milliseconds. Who can wait for
+ * ever makes one call only, since a real host has none to make at all. */
+static bool
+await_signal(hvhost_channel *channel, int timeout)
+{
+    struct pollfd fd = { .fd = channel->fd, .events = POLLIN };
+
+    if (timeout >= 0 && poll(&fd, 1, timeout) <= 0)
+        return false;
+    receive_signal(channel, timeout >= 0 ? MSG_DONTWAIT : 0);
+    return true;
+}
+
 bool
 hvhost_channel_is_blind(const hvhost_channel *channel)
 {
@@ -324,8 +352,8 @@ channel_poll(hvhost_channel *channel, uint64_t seen, int64_t deadline)
 
     pthread_mutex_lock(&channel->wait_lock);
     while (atomic_load(&channel->events) == seen && hvhost_channel_is_open(channel)) {
-        struct pollfd fd = { .fd = channel->fd, .events = POLLIN };
-        int timeout = hvhost_time_left(deadline), ready;
+        int timeout = hvhost_time_left(deadline);
+        bool came;
 
         if (timeout == 0) {
             result = -ETIMEDOUT;
@@ -340,12 +368,10 @@ channel_poll(hvhost_channel *channel, uint64_t seen, int64_t deadline)
         }
         channel->polling = true;
         pthread_mutex_unlock(&channel->wait_lock);
-        ready = poll(&fd, 1, blind ? BLIND_INTERVAL : timeout);
-        if (ready > 0)
-            hvhost_channel_take_signal(channel);
+        came = await_signal(channel, blind ? BLIND_INTERVAL : timeout);
         pthread_mutex_lock(&channel->wait_lock);
         channel->polling = false;
-        if (ready > 0 || blind)
+        if (came || blind)
             atomic_fetch_add(&channel->events, 1);
         pthread_cond_broadcast(&channel->wait_cond);
     }
