@@ -1,12 +1,16 @@
 /* A VMBus data channel as the host's end of a session. */
 #include "host.h"
 
+#include <errno.h>
 #include <poll.h>
 
 struct channel_host {
     hvs_host               base;
     struct hvs_channel     channel;
     struct hvs_pipe_reader reader;
+    bool                   signalled; /* and the signal was not taken yet */
+    enum hvs_host_result   failure;   /* of a call that could not tell it; or OK */
+    int                    error;     /* errno of that */
 };
 
 static struct channel_host *
@@ -22,6 +26,26 @@ signal_host(struct channel_host *self)
     return hvs_channel_signal(&self->channel) ? HVS_HOST_OK : HVS_HOST_GONE;
 }
 
+/* Late, since what was signalled is to be passed on first. But before anything that another signal
+ * answers is asked for: that one must not be taken along. */
+static enum hvs_host_result
+channel_take_signal(hvs_host *host)
+{
+    struct channel_host *self = of(host);
+
+    if (!self->signalled)
+        return HVS_HOST_OK;
+    self->signalled = false;
+    switch (hvs_channel_take_signal(&self->channel)) {
+    case HVS_CHANNEL_GONE:
+        return HVS_HOST_GONE;
+    case HVS_CHANNEL_BROKEN:
+        return HVS_HOST_BROKEN;
+    default:
+        return HVS_HOST_OK;
+    }
+}
+
 /* ---- input ---- */
 
 static enum hvs_host_result
@@ -29,9 +53,13 @@ channel_gather(hvs_host *host, uint32_t limit, struct iovec pieces[HVS_PIPE_PIEC
                unsigned *count)
 {
     struct channel_host *self = of(host);
-    enum hvs_pipe_result result =
-        hvs_pipe_gather(&self->reader, MIN(limit, self->channel.in.size), pieces, count);
+    enum hvs_pipe_result result;
 
+    if (self->failure != HVS_HOST_OK) {
+        errno = self->error;
+        return self->failure;
+    }
+    result = hvs_pipe_gather(&self->reader, MIN(limit, self->channel.in.size), pieces, count);
     host->counters->packets_from_host = self->reader.packets;
     switch (result) {
     case HVS_PIPE_OK:
@@ -71,6 +99,10 @@ channel_is_hungry(const hvs_host *host)
 static enum hvs_host_result
 want_room(struct channel_host *self, uint32_t bytes)
 {
+    enum hvs_host_result result = channel_take_signal(&self->base);
+
+    if (result != HVS_HOST_OK)
+        return result;
     switch (hvs_ring_want_room(&self->channel.out, bytes)) {
     case HVS_RING_OK:
         return HVS_HOST_OK;
@@ -160,6 +192,10 @@ channel_end(hvs_host *host)
 static enum hvs_host_result
 channel_is_drained(hvs_host *host)
 {
+    enum hvs_host_result result = channel_take_signal(host);
+
+    if (result != HVS_HOST_OK)
+        return result;
     switch (hvs_ring_want_drained(&of(host)->channel.out)) {
     case HVS_RING_OK:
         return HVS_HOST_OK;
@@ -183,7 +219,11 @@ channel_progress(const hvs_host *host)
 static bool
 channel_prepare_to_wait(hvs_host *host)
 {
-    return hvs_ring_prepare_to_wait(&of(host)->channel.in);
+    struct channel_host *self = of(host);
+
+    self->failure = channel_take_signal(host);
+    self->error = errno;
+    return self->failure == HVS_HOST_OK && hvs_ring_prepare_to_wait(&self->channel.in);
 }
 
 static void
@@ -205,17 +245,11 @@ channel_handle_events(hvs_host *host, short revents)
 {
     if (revents & (POLLERR | POLLHUP | POLLNVAL))
         return HVS_HOST_GONE;
-    if (!(revents & POLLIN))
-        return HVS_HOST_OK;
-    switch (hvs_channel_take_signal(&of(host)->channel)) {
-    case HVS_CHANNEL_GONE:
-        return HVS_HOST_GONE;
-    case HVS_CHANNEL_BROKEN:
-        return HVS_HOST_BROKEN;
-    default:
+    if (revents & POLLIN) {
+        of(host)->signalled = true;
         host->room_wanted = false;
-        return HVS_HOST_OK;
     }
+    return HVS_HOST_OK;
 }
 
 static void
@@ -242,6 +276,7 @@ static const struct hvs_host_class channel_class = {
     .woke = channel_woke,
     .events = channel_events,
     .handle_events = channel_handle_events,
+    .take_signal = channel_take_signal,
     .close = channel_close,
 };
 

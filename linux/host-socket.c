@@ -243,6 +243,13 @@ socket_handle_events(hvs_host *host, short revents)
     return revents & POLLOUT ? flush(self) : HVS_HOST_OK;
 }
 
+static enum hvs_host_result
+socket_take_signal(hvs_host *host)
+{
+    (void)host;
+    return HVS_HOST_OK;
+}
+
 static void
 socket_close(hvs_host *host)
 {
@@ -265,6 +272,7 @@ static const struct hvs_host_class socket_class = {
     .woke = socket_woke,
     .events = socket_events,
     .handle_events = socket_handle_events,
+    .take_signal = socket_take_signal,
     .close = socket_close,
 };
 

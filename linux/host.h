@@ -56,7 +56,7 @@ struct hvs_host_class {
     /* Changes when the host has read something, if that can be seen. */
     uint32_t (*progress)(const hvs_host *host);
 
-    /* Before sleeping until input comes. False: some is there. */
+    /* Before sleeping until input comes. False: some is there, or an end that gather() tells. */
     bool (*prepare_to_wait)(hvs_host *host);
     /* After that sleep. */
     void (*woke)(hvs_host *host);
@@ -64,6 +64,9 @@ struct hvs_host_class {
     short (*events)(hvs_host *host, bool input, bool output);
     /* What poll() has said. OK. */
     enum hvs_host_result (*handle_events)(hvs_host *host, short revents);
+    /* Takes a signal out of .fd that handle_events() has left there. Whoever polls .fd again and has
+     * called nothing of the above between has to. OK. */
+    enum hvs_host_result (*take_signal)(hvs_host *host);
 
     /* Closes it towards the host and frees it. */
     void (*close)(hvs_host *host);

@@ -21,6 +21,8 @@
 #define BUSY_ROUNDS 16u
 /* Descriptors that connecting to a server may take for a moment, with those of other sessions. */
 #define CONNECT_DESCRIPTORS 16u
+/* So few bytes at a time are little. */
+#define LITTLE 4096u
 /* Bytes of a refused PDU that go to the log. */
 #define HEXDUMP_MAX 64u
 
@@ -44,6 +46,7 @@ struct hvs_relay {
     hvs_tls               *tls; /* with the server; NULL: none, or not yet */
     bool                   server_readable; /* no read has come back empty since poll() said so */
     bool                   server_writable; /* likewise for writes */
+    bool                   server_trickles; /* little has come the last time */
     bool                   server_ended;    /* its end of stream was read */
     bool                   server_deaf;     /* nothing more is sent to it */
     bool                   host_ended_first;
@@ -248,17 +251,28 @@ give_up_sending(hvs_relay *relay)
     hvs_session_advance(&relay->session, HVS_SESSION_CLOSING);
 }
 
+/* As sendmsg(). */
+static ssize_t
+send_once(hvs_relay *relay, struct iovec *pieces, unsigned count)
+{
+    struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
+
+    if (relay->tls != NULL)
+        return hvs_tls_send(relay->tls, pieces, count);
+    if (count == 1) /* less to do for the kernel, which counts when little is sent */
+        return send(relay->server, pieces[0].iov_base, pieces[0].iov_len,
+                    MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sendmsg(relay->server, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* Returns the bytes sent, 0 if the socket takes nothing now or any more. */
 static size_t
 send_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count, size_t wanted)
 {
-    struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
     ssize_t sent;
 
     do
-        sent = relay->tls != NULL ?
-                   hvs_tls_send(relay->tls, pieces, count) :
-                   sendmsg(relay->server, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = send_once(relay, pieces, count);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN) {
         /* EPIPE comes behind an end or an error that reading tells. */
@@ -407,8 +421,11 @@ receive_pieces(hvs_relay *relay, struct iovec *pieces, unsigned count)
 {
     struct msghdr message = { .msg_iov = pieces, .msg_iovlen = count };
 
-    return relay->tls != NULL ? hvs_tls_receive(relay->tls, pieces, count) :
-                                recvmsg(relay->server, &message, MSG_DONTWAIT);
+    if (relay->tls != NULL)
+        return hvs_tls_receive(relay->tls, pieces, count);
+    if (count == 1)
+        return recv(relay->server, pieces[0].iov_base, pieces[0].iov_len, MSG_DONTWAIT);
+    return recvmsg(relay->server, &message, MSG_DONTWAIT);
 }
 
 static bool
@@ -471,11 +488,16 @@ pump_to_host(hvs_relay *relay)
         check_host(relay, result);
         return false;
     }
+    if (relay->server_trickles && pieces[0].iov_len >= LITTLE) {
+        count = 1;
+        wanted = pieces[0].iov_len;
+    }
     received = receive_pieces(relay, pieces, count);
     if (!judge_received(relay, received, wanted))
         return false;
     if (received <= 0)
         return true;
+    relay->server_trickles = received < (ssize_t)LITTLE;
     relay->session.counters.bytes_to_host += (uint64_t)received;
     return check_host(relay, relay->host->class->publish(relay->host, (size_t)received));
 }
@@ -517,6 +539,8 @@ is_closing(const hvs_relay *relay)
 static bool
 close_down(hvs_relay *relay)
 {
+    enum hvs_host_result result;
+
     if (!relay->server_ended || relay->host->room_wanted)
         return false;
     if (!hvs_negotiation_is_transparent(&relay->negotiation, HVS_FROM_SERVER)) {
@@ -528,22 +552,17 @@ close_down(hvs_relay *relay)
             return negotiate_to_host(relay);
     }
     if (!relay->host_told) {
-        enum hvs_host_result result = relay->host->class->end(relay->host);
-
+        result = relay->host->class->end(relay->host);
         relay->host_told = result == HVS_HOST_OK;
         check_host(relay, result);
         relay->host_progress = progress_of_host(relay);
         return relay->host_told;
     }
-    switch (relay->host->class->is_drained(relay->host)) {
-    case HVS_HOST_OK:
-        /* All is delivered; if the server takes nothing any more either, this is the end. */
-        return relay->server_deaf ? end_closing(relay) : false;
-    case HVS_HOST_FULL:
+    result = relay->host->class->is_drained(relay->host);
+    if (result == HVS_HOST_FULL || !check_host(relay, result))
         return false;
-    default:
-        return end(relay, HVS_END_RING_CORRUPT, NULL);
-    }
+    /* All is delivered; if the server takes nothing any more either, this is the end. */
+    return relay->server_deaf ? end_closing(relay) : false;
 }
 
 /* ---- waiting ---- */
@@ -715,10 +734,12 @@ static gboolean
 on_host_while_connecting(int fd, GIOCondition condition, gpointer user_data)
 {
     struct connecting *connecting = user_data;
+    hvs_relay *relay = connecting->relay;
 
     (void)fd;
     /* GIOCondition has the values of poll(). What the host sends is read later. */
-    if (handle_host_events(connecting->relay, (short)condition))
+    if (handle_host_events(relay, (short)condition) &&
+        check_host(relay, relay->host->class->take_signal(relay->host)))
         return condition & POLLRDHUP ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
     g_cancellable_cancel(connecting->cancellable);
     return G_SOURCE_REMOVE;
