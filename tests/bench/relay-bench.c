@@ -49,6 +49,9 @@ struct options {
     const char *json;
     const char *daemon_log;
     const char *only; /* part of the bench; NULL: all */
+    uint32_t message; /* the only size of bulk messages; 0: all */
+    int direction;    /* the only one; −1: all */
+    int path;         /* of bulk, the only one; −1: all */
     bool check;
     bool pin;
     bool quick;
@@ -63,6 +66,7 @@ struct bench {
     struct options options;
     struct results results;
     uint16_t server_port, relay_port;
+    pid_t server;
     pid_t relay; /* the plain one */
     struct subject subject;
     hvhost *host;
@@ -76,6 +80,15 @@ relay_cpu(const struct bench *bench, enum path path)
     if (path == PATH_DIRECT)
         return 0;
     return cpu_of(path == PATH_HVSESSION ? bench->subject.pid : bench->relay);
+}
+
+/* Nanoseconds, as cpu_of(). */
+static void
+read_cpu(const struct bench *bench, enum path path, uint64_t cpu[PROCESSES])
+{
+    cpu[PROCESS_CLIENT] = cpu_of(getpid());
+    cpu[PROCESS_RELAY] = relay_cpu(bench, path);
+    cpu[PROCESS_SERVER] = cpu_of(bench->server);
 }
 
 static struct endpoint
@@ -149,20 +162,23 @@ static void
 run_bulk_round(struct bench *bench, struct bulk *bulk, enum path path, uint64_t count)
 {
     struct endpoint endpoint = begin_round(bench, path);
-    uint64_t cpu;
+    uint64_t before[PROCESSES], after[PROCESSES];
     double seconds;
 
     client_move(&endpoint, bulk->direction, bulk->length, count / WARM_UP_SHARE);
     add_signals(bulk, &endpoint, count * bench->options.rounds, -1);
-    cpu = relay_cpu(bench, path);
+    read_cpu(bench, path, before);
     seconds = client_move(&endpoint, bulk->direction, bulk->length, count);
-    cpu = relay_cpu(bench, path) - cpu;
+    read_cpu(bench, path, after);
     add_signals(bulk, &endpoint, count * bench->options.rounds, +1);
     close_path(bench, &endpoint);
 
     samples_add(&bulk->rate[path], (double)(count * bulk->length) / seconds);
+    for (unsigned i = 0; i < PROCESSES; i++)
+        samples_add(&bulk->busy[path][i], (double)(after[i] - before[i]) / (seconds * 1e9));
     if (path != PATH_DIRECT)
-        samples_add(&bulk->cpu[path], (double)cpu / (double)count);
+        samples_add(&bulk->cpu[path],
+                    (double)(after[PROCESS_RELAY] - before[PROCESS_RELAY]) / (double)count);
 }
 
 static void
@@ -216,20 +232,36 @@ path_of_turn(unsigned round, unsigned turn)
     return (enum path)((round + turn) % PATHS);
 }
 
+static bool
+wants_path(const struct bench *bench, enum path path)
+{
+    return bench->options.path < 0 || bench->options.path == (int)path;
+}
+
 static void
 measure_bulk_case(struct bench *bench, struct bulk *bulk)
 {
     uint64_t counts[PATHS];
 
     for (unsigned path = 0; path < PATHS; path++)
-        counts[path] = calibrate(bench, bulk, path);
+        counts[path] = wants_path(bench, path) ? calibrate(bench, bulk, path) : 0;
     for (unsigned round = 0; round < bench->options.rounds; round++) {
         for (unsigned turn = 0; turn < PATHS; turn++) {
             enum path path = path_of_turn(round, turn);
 
-            run_bulk_round(bench, bulk, path, counts[path]);
+            if (wants_path(bench, path))
+                run_bulk_round(bench, bulk, path, counts[path]);
         }
     }
+}
+
+static bool
+wants_bulk_case(const struct bench *bench, const struct bulk *bulk)
+{
+    const struct options *options = &bench->options;
+
+    return (options->message == 0 || options->message == bulk->length) &&
+           (options->direction < 0 || options->direction == (int)bulk->direction);
 }
 
 static void
@@ -240,7 +272,8 @@ measure_bulk(struct bench *bench)
 
         bulk->direction = (enum direction)(i / MESSAGE_SIZES);
         bulk->length = message_sizes[i % MESSAGE_SIZES];
-        measure_bulk_case(bench, bulk);
+        if (wants_bulk_case(bench, bulk))
+            measure_bulk_case(bench, bulk);
     }
     bench->results.has_bulk = true;
 }
@@ -444,11 +477,11 @@ run(struct bench *bench)
 {
     int server_listener = listen_anywhere(&bench->server_port);
     int relay_listener = listen_anywhere(&bench->relay_port), status;
-    pid_t server, client;
+    pid_t client;
 
     subject_prepare(&bench->subject, bench->server_port);
-    server = fork_process("bench-server");
-    if (server == 0) {
+    bench->server = fork_process("bench-server");
+    if (bench->server == 0) {
         pin_to_cpu(bench, 1);
         stand_in_run(server_listener);
     }
@@ -463,7 +496,7 @@ run(struct bench *bench)
     status = wait_for_client(client);
     kill(client, SIGKILL);
     kill(bench->relay, SIGKILL);
-    kill(server, SIGKILL);
+    kill(bench->server, SIGKILL);
     if (status == EXIT_TROUBLE)
         subject_print_log(&bench->subject);
     subject_remove(&bench->subject);
@@ -481,6 +514,9 @@ static const char usage_text[] =
     "  --check               judge them against the goals\n"
     "  --quick               only see that it works, in a few seconds\n"
     "  --only PART           bulk, echo, replay or idle\n"
+    "  --message BYTES       of bulk, that size of messages only: 16000, 1623 or 64\n"
+    "  --direction WAY       of bulk, to-server, to-host or both-ways only\n"
+    "  --path PATH           of bulk, hvsession, tcp-relay or direct only: for profiles\n"
     "  --rounds N            rounds a case (15)\n"
     "  --round-ms MS         length of a bulk round (100)\n"
     "  --idle-seconds S      how long the daemon is watched doing nothing (10)\n"
@@ -509,15 +545,49 @@ parse_positive(const char *text)
     return value;
 }
 
+/* The place of text in a list that ends with NULL. */
+static int
+parse_name(const char *text, const char *const *names, const char *refusal)
+{
+    for (int i = 0; names[i] != NULL; i++)
+        if (strcmp(text, names[i]) == 0)
+            return i;
+    refuse_usage(refusal, text);
+}
+
 static const char *
 parse_part(const char *text)
 {
-    static const char *const parts[] = { "bulk", "echo", "replay", "idle" };
+    static const char *const parts[] = { "bulk", "echo", "replay", "idle", NULL };
 
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        if (strcmp(text, parts[i]) == 0)
-            return parts[i];
-    refuse_usage("not bulk, echo, replay or idle: ", text);
+    return parts[parse_name(text, parts, "not bulk, echo, replay or idle: ")];
+}
+
+static int
+parse_direction(const char *text)
+{
+    static const char *const names[DIRECTIONS + 1] = { "to-server", "to-host", "both-ways" };
+
+    return parse_name(text, names, "not to-server, to-host or both-ways: ");
+}
+
+static int
+parse_path(const char *text)
+{
+    static const char *const names[PATHS + 1] = { "hvsession", "tcp-relay", "direct" };
+
+    return parse_name(text, names, "not hvsession, tcp-relay or direct: ");
+}
+
+static uint32_t
+parse_message(const char *text)
+{
+    double length = parse_positive(text);
+
+    for (size_t i = 0; i < MESSAGE_SIZES; i++)
+        if (length == message_sizes[i])
+            return message_sizes[i];
+    refuse_usage("no size of messages that is measured: ", text);
 }
 
 static void
@@ -539,6 +609,9 @@ parse_options(int argc, char **argv, struct options *options)
         { "check", no_argument, NULL, 'c' },
         { "quick", no_argument, NULL, 'q' },
         { "only", required_argument, NULL, 'o' },
+        { "message", required_argument, NULL, 'b' },
+        { "direction", required_argument, NULL, 'w' },
+        { "path", required_argument, NULL, 't' },
         { "rounds", required_argument, NULL, 'r' },
         { "round-ms", required_argument, NULL, 'm' },
         { "idle-seconds", required_argument, NULL, 'i' },
@@ -566,6 +639,15 @@ parse_options(int argc, char **argv, struct options *options)
             break;
         case 'o':
             options->only = parse_part(optarg);
+            break;
+        case 'b':
+            options->message = parse_message(optarg);
+            break;
+        case 'w':
+            options->direction = parse_direction(optarg);
+            break;
+        case 't':
+            options->path = parse_path(optarg);
             break;
         case 'r':
             options->rounds = (unsigned)parse_positive(optarg);
@@ -603,6 +685,8 @@ main(int argc, char **argv)
     static struct bench bench = {
         .options = {
             .daemon = HVS_BENCH_DAEMON,
+            .direction = -1,
+            .path = -1,
             .rounds = 15,
             .round_seconds = 0.1,
             .echoes = 2000,

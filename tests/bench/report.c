@@ -73,26 +73,70 @@ print_cpu(FILE *to, const char *label, const struct samples values[PATHS])
             samples_median_ratio(&values[PATH_HVSESSION], &values[PATH_TCP_RELAY]));
 }
 
+/* Who is at the limit: a process that has a CPU for itself cannot be faster. */
+static void
+print_busy(FILE *to, const char *label, const struct samples busy[PATHS][PROCESSES])
+{
+    fprintf(to, "  %-19s", label);
+    for (unsigned i = 0; i < PATHS; i++) {
+        char shares[48] = "";
+        size_t length = 0;
+
+        for (unsigned k = 0; k < PROCESSES; k++)
+            if (i != PATH_DIRECT || k != PROCESS_RELAY)
+                length += (size_t)snprintf(shares + length, sizeof(shares) - length, " %3.0f",
+                                           samples_median(&busy[i][k]) * 100);
+        fprintf(to, " %13s", shares);
+    }
+    fprintf(to, "\n");
+}
+
 static void
 bulk_label(const struct bulk *bulk, char *label, size_t size)
 {
     snprintf(label, size, "%-9s %6u B", direction_titles[bulk->direction], bulk->length);
 }
 
+/* Whether any path was measured. */
+static bool
+was_measured(const struct bulk *bulk)
+{
+    for (unsigned i = 0; i < PATHS; i++)
+        if (bulk->rate[i].count > 0)
+            return true;
+    return false;
+}
+
+/* The first case from *i on that was measured, and its place; NULL: none. */
+static const struct bulk *
+next_bulk(const struct results *results, unsigned *i)
+{
+    for (; *i < DIRECTIONS * MESSAGE_SIZES; ++*i)
+        if (was_measured(&results->bulk[*i]))
+            return &results->bulk[*i];
+    return NULL;
+}
+
 static void
 print_bulk(FILE *to, const struct results *results)
 {
+    const struct bulk *bulk;
     char label[32];
 
     print_heading(to, "bulk, MB/s");
-    for (unsigned i = 0; i < DIRECTIONS * MESSAGE_SIZES; i++) {
-        bulk_label(&results->bulk[i], label, sizeof(label));
-        print_medians(to, label, results->bulk[i].rate, 1e-6);
+    for (unsigned i = 0; (bulk = next_bulk(results, &i)) != NULL; i++) {
+        bulk_label(bulk, label, sizeof(label));
+        print_medians(to, label, bulk->rate, 1e-6);
     }
     fprintf(to, "\nthe relay's CPU time, µs/message\n");
-    for (unsigned i = 0; i < DIRECTIONS * MESSAGE_SIZES; i++) {
-        bulk_label(&results->bulk[i], label, sizeof(label));
-        print_cpu(to, label, results->bulk[i].cpu);
+    for (unsigned i = 0; (bulk = next_bulk(results, &i)) != NULL; i++) {
+        bulk_label(bulk, label, sizeof(label));
+        print_cpu(to, label, bulk->cpu);
+    }
+    fprintf(to, "\n%% of a CPU that client, relay and server had\n");
+    for (unsigned i = 0; (bulk = next_bulk(results, &i)) != NULL; i++) {
+        bulk_label(bulk, label, sizeof(label));
+        print_busy(to, label, bulk->busy);
     }
 }
 

@@ -19,6 +19,14 @@ enum path {
 };
 #define PATHS 3
 
+/* The processes that bytes go through on their way. */
+enum process {
+    PROCESS_CLIENT, /* hvsession: the simulated host, too */
+    PROCESS_RELAY,  /* direct: none */
+    PROCESS_SERVER,
+};
+#define PROCESSES 3
+
 #define MESSAGE_SIZES 3
 
 /* One value a round, so that the same round of two paths can be compared. */
@@ -27,6 +35,8 @@ struct bulk {
     uint32_t length;
     struct samples rate[PATHS]; /* bytes a second; both ways: each way */
     struct samples cpu[PATHS];  /* nanoseconds of the relay's CPU time a message; direct: none */
+    struct samples busy[PATHS][PROCESSES]; /* how much of one CPU each process had: 0 to 1, or
+                                            * more if it has several threads */
     double signals_to_guest, signals_to_host; /* a message, over all rounds */
 };
 
