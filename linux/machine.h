@@ -7,7 +7,7 @@
 
 typedef struct hvs_machine {
     struct hvs_roots roots;
-    struct hvs_probe_cpu cpu;
+    struct hvs_cpu cpu;
     char *paths[6]; /* what roots points to; private */
 } hvs_machine;
 

@@ -7,64 +7,26 @@
 #include <cpuid.h>
 #endif
 
-/* CPUID leaves and their bits ([TLFS] 2.4; Intel SDM 3.2 for the first). */
-#define LEAF_FEATURES          1u
-#define FEATURE_HYPERVISOR     (1u << 31) /* ECX */
-#define LEAF_HYPERVISOR        0x40000000u
-#define LEAF_HYPER_V_BUILD     0x40000002u
-#define LEAF_HYPER_V_FEATURES  0x40000003u
-#define FEATURE_ISOLATION      (1u << 22) /* EBX */
-#define LEAF_HYPER_V_ISOLATION 0x4000000cu
-#define ISOLATION_TYPE         0xfu /* EBX */
-#define LEAF_BESIDE            0x40000100u
-#define ISOLATION_SNP          2u
-#define ISOLATION_TDX          3u
-
-static const char hyper_v_vendor[] = "Microsoft Hv";
-
 #if defined(__i386__) || defined(__x86_64__)
 
-/* Twelve characters in EBX, ECX, EDX. */
 static void
-read_vendor(guint32 leaf, char vendor[13], guint32 *highest)
+ask_processor(uint32_t leaf, uint32_t registers[4])
 {
-    guint32 name[3] = { 0 };
-
-    __cpuid(leaf, *highest, name[0], name[1], name[2]);
-    memcpy(vendor, name, sizeof name);
-    vendor[sizeof name] = '\0';
+    __cpuid(leaf, registers[0], registers[1], registers[2], registers[3]);
 }
 
 void
-hvs_probe_read_cpu(struct hvs_probe_cpu *cpu)
+hvs_probe_read_cpu(struct hvs_cpu *cpu)
 {
-    guint32 eax, ebx, ecx, edx, highest = 0, ignored;
-
     memset(cpu, 0, sizeof *cpu);
-    if (!__get_cpuid(LEAF_FEATURES, &eax, &ebx, &ecx, &edx))
-        return;
-    cpu->answers = TRUE;
-    if ((ecx & FEATURE_HYPERVISOR) == 0)
-        return;
-    read_vendor(LEAF_HYPERVISOR, cpu->vendor, &highest);
-    if (strcmp(cpu->vendor, hyper_v_vendor) != 0)
-        return;
-    read_vendor(LEAF_BESIDE, cpu->beside, &ignored);
-    if (highest >= LEAF_HYPER_V_BUILD)
-        __cpuid(LEAF_HYPER_V_BUILD, cpu->build[0], cpu->build[1], cpu->build[2], cpu->build[3]);
-    if (highest < LEAF_HYPER_V_ISOLATION)
-        return;
-    __cpuid(LEAF_HYPER_V_FEATURES, eax, ebx, ecx, edx);
-    if ((ebx & FEATURE_ISOLATION) == 0)
-        return;
-    __cpuid(LEAF_HYPER_V_ISOLATION, eax, ebx, ecx, edx);
-    cpu->isolation = ebx & ISOLATION_TYPE;
+    if (__get_cpuid_max(0, NULL) > 0)
+        hvs_cpu_decode(ask_processor, cpu);
 }
 
 #else
 
 void
-hvs_probe_read_cpu(struct hvs_probe_cpu *cpu)
+hvs_probe_read_cpu(struct hvs_cpu *cpu)
 {
     memset(cpu, 0, sizeof *cpu);
 }
@@ -123,7 +85,7 @@ read_dmi(struct hvs_probe *probe, const char *name)
 /* The kernel has a VMBus only if Hyper-V's firmware tables announce one: whatever the processor
  * says, there is a host to talk to. Others only imitate Hyper-V's processor interface. */
 static void
-probe_hypervisor(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
+probe_hypervisor(struct hvs_probe *probe, const struct hvs_cpu *cpu)
 {
     struct hvs_facts *facts = probe->facts;
     g_autofree char *vendor = read_dmi(probe, "sys_vendor");
@@ -141,7 +103,7 @@ probe_hypervisor(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
         set_other_hypervisor(facts, by_dmi);
     else if (hvs_probe_exists(probe->roots->sys, "hypervisor/type"))
         set_other_hypervisor(facts, "Xen");
-    else if (strcmp(cpu->vendor, hyper_v_vendor) == 0 ||
+    else if (strcmp(cpu->vendor, HVS_CPU_HYPER_V) == 0 ||
              (strcmp(vendor, "Microsoft Corporation") == 0 &&
               strcmp(product, "Virtual Machine") == 0))
         facts->hypervisor = HVS_HYPERVISOR_HYPER_V;
@@ -151,16 +113,14 @@ probe_hypervisor(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
         facts->hypervisor = HVS_HYPERVISOR_NONE;
 }
 
-/* As the kernel prints it at its start, without service pack and branch: major and minor version
- * (EBX 31:16 and 15:0), build (EAX) and service number (EDX 23:0). */
 static void
-probe_host_build(struct hvs_facts *facts, const struct hvs_probe_cpu *cpu)
+probe_host_build(struct hvs_facts *facts, const struct hvs_cpu *cpu)
 {
-    const guint32 *build = cpu->build;
+    struct hvs_text text;
 
-    if (facts->hypervisor == HVS_HYPERVISOR_HYPER_V && build[0] != 0)
-        g_snprintf(facts->host_build, sizeof facts->host_build, "%u.%u.%u.%u", build[1] >> 16,
-                   build[1] & 0xffff, build[0], build[3] & 0xffffff);
+    hvs_text_init(&text, facts->host_build, sizeof facts->host_build);
+    if (facts->hypervisor == HVS_HYPERVISOR_HYPER_V)
+        hvs_cpu_print_build(cpu, &text);
 }
 
 /* The chassis asset tag of every virtual machine in Azure, "MSFT AZURE VM" in digits. */
@@ -279,7 +239,7 @@ probe_names(struct hvs_probe *probe)
 }
 
 void
-hvs_probe_machine(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
+hvs_probe_machine(struct hvs_probe *probe, const struct hvs_cpu *cpu)
 {
     struct hvs_facts *facts = probe->facts;
     g_autofree char *kernel = hvs_probe_read(probe, probe->roots->proc, "sys/kernel/osrelease");
@@ -291,8 +251,9 @@ hvs_probe_machine(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu)
     probe_host_build(facts, cpu);
     facts->wsl = hvs_probe_answer(is_wsl(probe));
     facts->azure = hvs_probe_answer(strcmp(tag, AZURE_ASSET_TAG) == 0);
-    facts->confidential = hvs_probe_answer(cpu->isolation == ISOLATION_SNP ||
-                                           cpu->isolation == ISOLATION_TDX || has_tdx_flag(probe));
+    facts->confidential =
+        hvs_probe_answer(cpu->isolation == HVS_CPU_ISOLATION_SNP ||
+                         cpu->isolation == HVS_CPU_ISOLATION_TDX || has_tdx_flag(probe));
     probe_container(probe);
     probe_system(probe);
     probe_names(probe);

@@ -13,7 +13,7 @@ struct hvs_probe {
 };
 
 /* The parts, in the order in which they are called. */
-void hvs_probe_machine(struct hvs_probe *probe, const struct hvs_probe_cpu *cpu);
+void hvs_probe_machine(struct hvs_probe *probe, const struct hvs_cpu *cpu);
 void hvs_probe_channels(struct hvs_probe *probe);
 void hvs_probe_server(struct hvs_probe *probe);
 void hvs_probe_desktop(struct hvs_probe *probe);

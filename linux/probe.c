@@ -37,7 +37,7 @@ void
 hvs_probe(const struct hvs_probe_options *options, struct hvs_facts *facts)
 {
     struct hvs_settings defaults;
-    struct hvs_probe_cpu cpu;
+    struct hvs_cpu cpu;
     struct hvs_probe probe = {
         .roots = options->roots,
         .settings = options->settings,

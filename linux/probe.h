@@ -5,37 +5,27 @@
  * stays unknown, and .limited says so. Takes some tens of milliseconds.
  *
  * Sources: Linux Documentation/ABI/stable/sysfs-bus-vmbus, Documentation/filesystems/proc.rst,
- * Documentation/ABI/testing/dev-kmsg; [TLFS] 2.4 for CPUID; systemd's detect-virt for the order of
- * checks; logind's session files; polkit(8).
+ * Documentation/ABI/testing/dev-kmsg; systemd's detect-virt for the order of checks; logind's
+ * session files; polkit(8).
  */
 #ifndef HVS_LINUX_PROBE_H
 #define HVS_LINUX_PROBE_H
 
 #include "roots.h"
 
+#include "common/cpu.h"
 #include "common/diagnosis.h"
 #include "common/settings.h"
 
 #include <glib.h>
 
-/* What the processor says on the hypervisor. All empty: there is none, or the processor has no way
- * to say so. */
-struct hvs_probe_cpu {
-    gboolean answers;    /* the processor is of a kind that says so */
-    char     vendor[13]; /* CPUID 0x40000000: "Microsoft Hv" */
-    char     beside[13]; /* CPUID 0x40000100: who else is there; KVM and Xen take Hyper-V's place
-                            at 0x40000000 to please Windows, and show themselves here */
-    guint32  isolation;  /* [TLFS] 0x4000000C EBX 3:0: 2 SEV-SNP, 3 TDX */
-    guint32  build[4];   /* [TLFS] 0x40000002 EAX to EDX: version of the hypervisor; 0: not known */
-};
-
-/* Asks the processor that this runs on. */
-void hvs_probe_read_cpu(struct hvs_probe_cpu *cpu);
+/* Asks the processor that this runs on; all empty where it is no x86. */
+void hvs_probe_read_cpu(struct hvs_cpu *cpu);
 
 struct hvs_probe_options {
-    const struct hvs_roots     *roots;
-    const struct hvs_settings  *settings; /* NULL: the defaults */
-    const struct hvs_probe_cpu *cpu;      /* NULL: the processor that this runs on */
+    const struct hvs_roots    *roots;
+    const struct hvs_settings *settings; /* NULL: the defaults */
+    const struct hvs_cpu      *cpu;      /* NULL: the processor that this runs on */
 };
 
 /* Fills facts. What only the service knows (control_problem, failure_code, server_encrypts,

@@ -1,6 +1,7 @@
 #include "probe.h"
 
 #include "probe-parts.h"
+#include "processor.h"
 #include "registry.h"
 #include "service.h"
 #include "status-pipe.h"
@@ -11,18 +12,8 @@
 
 #include "common/synthrdp.h"
 
-#include <cpuid.h>
 #include <stddef.h>
 #include <string.h>
-
-/* CPUID leaves and their bits ([TLFS] 2.4; Intel SDM 3.2 for the first). */
-#define LEAF_FEATURES         1u
-#define FEATURE_HYPERVISOR    (1u << 31) /* ECX */
-#define LEAF_HYPERVISOR       0x40000000u
-#define LEAF_HYPER_V_VERSION  0x40000002u
-#define LEAF_HYPER_V_FEATURES 0x40000003u
-#define FEATURE_PARTITIONS    1u /* EBX */
-#define LEAF_BESIDE           0x40000100u
 
 /* How long a channel that is offered may take to be found, in milliseconds. */
 #define OFFER_WAIT 200u
@@ -33,53 +24,18 @@
 /* Its guest agent makes that key. */
 #define AZURE L"SOFTWARE\\Microsoft\\Windows Azure"
 
-static const char hyper_v_vendor[] = "Microsoft Hv";
-
 /* ---- the machine ---- */
-
-/* Twelve characters in EBX, ECX, EDX. */
-static void
-read_vendor(uint32_t leaf, char vendor[13], uint32_t *highest)
-{
-    uint32_t name[3] = { 0 };
-
-    __cpuid(leaf, *highest, name[0], name[1], name[2]);
-    memcpy(vendor, name, sizeof name);
-    vendor[sizeof name] = '\0';
-}
-
-void
-hvs_probe_read_cpu(struct hvs_probe_cpu *cpu)
-{
-    uint32_t eax, ebx, ecx, edx, highest = 0, ignored;
-
-    memset(cpu, 0, sizeof *cpu);
-    if (!__get_cpuid(LEAF_FEATURES, &eax, &ebx, &ecx, &edx))
-        return;
-    cpu->answers = true;
-    if ((ecx & FEATURE_HYPERVISOR) == 0)
-        return;
-    read_vendor(LEAF_HYPERVISOR, cpu->vendor, &highest);
-    if (strcmp(cpu->vendor, hyper_v_vendor) != 0)
-        return;
-    read_vendor(LEAF_BESIDE, cpu->beside, &ignored);
-    if (highest < LEAF_HYPER_V_FEATURES)
-        return;
-    __cpuid(LEAF_HYPER_V_VERSION, cpu->build[0], cpu->build[1], cpu->build[2], cpu->build[3]);
-    __cpuid(LEAF_HYPER_V_FEATURES, eax, ebx, ecx, edx);
-    cpu->root = (ebx & FEATURE_PARTITIONS) != 0;
-}
 
 /* Others imitate Hyper-V to please Windows; and the host itself is no guest. */
 static void
-probe_hypervisor(struct hvs_facts *facts, const struct hvs_probe_cpu *cpu)
+probe_hypervisor(struct hvs_facts *facts, const struct hvs_cpu *cpu)
 {
     const char *name = hvs_hypervisor_name(cpu->beside);
     struct hvs_text text;
 
     if (name == NULL)
         name = hvs_hypervisor_name(cpu->vendor);
-    if (name == NULL && cpu->vendor[0] != '\0' && strcmp(cpu->vendor, hyper_v_vendor) != 0)
+    if (name == NULL && cpu->vendor[0] != '\0' && strcmp(cpu->vendor, HVS_CPU_HYPER_V) != 0)
         name = cpu->vendor;
     if (name != NULL) {
         facts->hypervisor = HVS_HYPERVISOR_OTHER;
@@ -92,21 +48,14 @@ probe_hypervisor(struct hvs_facts *facts, const struct hvs_probe_cpu *cpu)
     }
 }
 
-/* Major and minor version (EBX 31:16 and 15:0), build (EAX) and service number (EDX 23:0). */
 static void
-probe_host_build(struct hvs_facts *facts, const struct hvs_probe_cpu *cpu)
+probe_host_build(struct hvs_facts *facts, const struct hvs_cpu *cpu)
 {
-    const uint32_t parts[] = { cpu->build[1] >> 16, cpu->build[1] & 0xffff, cpu->build[0],
-                               cpu->build[3] & 0xffffff };
     struct hvs_text text;
 
     hvs_text_init(&text, facts->host_build, sizeof facts->host_build);
-    if (facts->hypervisor != HVS_HYPERVISOR_HYPER_V || cpu->build[0] == 0)
-        return;
-    for (size_t i = 0; i < ARRAYSIZE(parts); i++) {
-        hvs_text_add(&text, i > 0 ? "." : "");
-        hvs_text_add_u64(&text, parts[i]);
-    }
+    if (facts->hypervisor == HVS_HYPERVISOR_HYPER_V)
+        hvs_cpu_print_build(cpu, &text);
 }
 
 /* A string of the host's, empty if there is none. */
@@ -120,7 +69,7 @@ read_name(const WCHAR *value, char *name, size_t size)
 }
 
 static void
-probe_machine(struct hvs_facts *facts, const struct hvs_probe_cpu *cpu,
+probe_machine(struct hvs_facts *facts, const struct hvs_cpu *cpu,
               const struct hvs_os_version *os)
 {
     struct hvs_text text;
@@ -256,12 +205,12 @@ hvs_probe(const struct hvs_probe_options *options, struct hvs_facts *facts)
 {
     struct hvs_os_version os;
     struct hvs_settings settings;
-    struct hvs_probe_cpu cpu;
+    struct hvs_cpu cpu;
 
     memset(facts, 0, sizeof *facts);
     facts->os = HVS_OS_WINDOWS;
     facts->limited = HVS_NO;
-    hvs_probe_read_cpu(&cpu);
+    hvs_processor_read(&cpu);
     hvs_os_get_version(&os);
     if (options->os != NULL)
         os = *options->os;

@@ -5,34 +5,22 @@
  * rights of an administrator. Takes some tens of milliseconds, and up to 3 seconds where a firewall
  * swallows the connection. Any thread, one at a time in a process.
  *
- * Sources: [TLFS] 2.4 for CPUID; Microsoft's documentation of the registry values (windows/system.c)
- * and of UF_PASSWD_NOTREQD.
+ * Sources: Microsoft's documentation of the registry values (windows/system.c) and of
+ * UF_PASSWD_NOTREQD.
  */
 #ifndef HVS_WINDOWS_PROBE_H
 #define HVS_WINDOWS_PROBE_H
 
 #include "os.h"
 
+#include "common/cpu.h"
 #include "common/diagnosis.h"
 #include "common/settings.h"
 
 #include <windows.h>
 
-/* What the processor says on the hypervisor. All empty: there is none, or the processor has no way
- * to say so. */
-struct hvs_probe_cpu {
-    bool     answers;
-    char     vendor[13]; /* CPUID 0x40000000: "Microsoft Hv" */
-    char     beside[13]; /* CPUID 0x40000100: who takes Hyper-V's place to please Windows */
-    uint32_t build[4];   /* CPUID 0x40000002 EAX to EDX: the version of Hyper-V */
-    bool     root;       /* this is the host itself: CPUID 0x40000003 EBX 0, CreatePartitions */
-};
-
-/* Asks the processor that this runs on. */
-void hvs_probe_read_cpu(struct hvs_probe_cpu *cpu);
-
 struct hvs_probe_options {
-    const struct hvs_probe_cpu  *cpu; /* NULL: the processor that this runs on */
+    const struct hvs_cpu        *cpu; /* NULL: the processor that this runs on */
     const struct hvs_os_version *os;  /* NULL: the Windows that this runs on */
     bool                         from_service; /* which needs not be asked for what it knows */
     HANDLE                       stop; /* signalled: come to an end; NULL: never */

@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <ftw.h>
 
-static const struct hvs_probe_cpu hyper_v = { .answers = TRUE, .vendor = "Microsoft Hv" };
+static const struct hvs_cpu hyper_v = { .answers = TRUE, .vendor = "Microsoft Hv" };
 
 struct fixture {
     struct guest guest;
     struct hvs_settings settings;
-    struct hvs_probe_cpu cpu;
+    struct hvs_cpu cpu;
     struct hvs_facts facts;
 };
 
@@ -501,7 +501,7 @@ test_empty(struct fixture *fixture, gconstpointer data)
     g_autoptr(GError) error = NULL;
     g_autofree char *empty = g_dir_make_tmp("hvs-empty-XXXXXX", &error);
     const struct hvs_roots roots = { empty, empty, empty, empty, empty, empty };
-    const struct hvs_probe_cpu no_cpu = { 0 };
+    const struct hvs_cpu no_cpu = { 0 };
 
     (void)data;
     g_assert_no_error(error);

@@ -1,6 +1,6 @@
 /* What hvsession.exe costs, beside a plain TCP relay for Windows that does the same between two
- * sockets, measured in one run, in turns; and, before that, a plain relay between a channel's pipe and
- * a socket: a thread for each way that reads and writes, and nothing else.
+ * sockets, measured in one run, in turns; and, before that, a plain relay between a channel's pipe
+ * and a socket: a thread for each way that reads and writes, and nothing else.
  *
  *     bench HVSESSION.EXE VMBUSPIPE.DLL [ROUNDS]
  *     bench --relay PORT              the plain relay itself: prints its own port, serves one by one

@@ -27,7 +27,7 @@
 #define POLICIES L"SOFTWARE\\Policies\\Microsoft\\Windows NT"
 #define POLICY   POLICIES L"\\Terminal Services"
 
-static const struct hvs_probe_cpu hyper_v = {
+static const struct hvs_cpu hyper_v = {
     .answers = true,
     .vendor = "Microsoft Hv",
     .build = { 26100, 10u << 16, 0, 1 },
@@ -41,7 +41,7 @@ static const struct hvs_os_version windows_7 = { .number = 601, .build = 7601, .
 static uint16_t server_port;
 
 static struct hvs_facts
-look(const struct hvs_probe_cpu *cpu, const struct hvs_os_version *os)
+look(const struct hvs_cpu *cpu, const struct hvs_os_version *os)
 {
     const struct hvs_probe_options options = { .cpu = cpu, .os = os };
     struct hvs_facts facts;
@@ -110,7 +110,7 @@ static void
 test_machine(void)
 {
     static const WCHAR name[] = L"B\u00fcro 7", host[] = L"HV01";
-    struct hvs_probe_cpu cpu = hyper_v;
+    struct hvs_cpu cpu = hyper_v;
     struct hvs_facts facts;
 
     begin();
@@ -141,7 +141,7 @@ test_machine(void)
     cpu.beside[0] = '\0';
     facts = look(&cpu, &windows_7);
     check(strcmp(facts.hypervisor_name, "Unheard Of 1") == 0, facts.hypervisor_name);
-    facts = look(&(struct hvs_probe_cpu){ .answers = true }, &windows_7);
+    facts = look(&(struct hvs_cpu){ .answers = true }, &windows_7);
     check(facts.hypervisor == HVS_HYPERVISOR_NONE, "no hypervisor");
     finish();
 }

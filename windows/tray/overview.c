@@ -3,10 +3,10 @@
 
 #include "words.h"
 
+#include "windows/processor.h"
 #include "windows/wide.h"
 
 #include <commctrl.h>
-#include <cpuid.h>
 #include <string.h>
 
 /* Label and value of a row; the label's number is the value's and that. */
@@ -98,22 +98,17 @@ layout(HWND page, const struct hvs_ui *ui, int width, int height)
 
 /* ---- Host ---- */
 
-/* [Hypervisor Top-Level Functional Specification] 2.4: vendor in leaf 0x40000000, the host's
- * version in 0x40000002: build in EAX, major and minor number in EBX. */
+/* Without the service number: what people know the host by. */
 static bool
 host_version(WCHAR *out, size_t size)
 {
-    static const unsigned leaf_vendor = 0x40000000, leaf_version = 0x40000002;
-    static const unsigned hypervisor_present = 1u << 31; /* ECX of leaf 1 */
-    unsigned eax, ebx, ecx, edx, vendor[3];
+    struct hvs_cpu cpu;
 
-    if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || (ecx & hypervisor_present) == 0)
+    hvs_processor_read(&cpu);
+    if (cpu.build[0] == 0)
         return false;
-    __cpuid(leaf_vendor, eax, vendor[0], vendor[1], vendor[2]);
-    if (eax < leaf_version || memcmp(vendor, "Microsoft Hv", sizeof vendor) != 0)
-        return false;
-    __cpuid(leaf_version, eax, ebx, ecx, edx);
-    hvs_wide_format(out, size, L"%u.%u.%u", ebx >> 16, ebx & 0xffff, eax);
+    hvs_wide_format(out, size, L"%u.%u.%u", cpu.build[1] >> 16, cpu.build[1] & 0xffff,
+                    cpu.build[0]);
     return true;
 }
 
