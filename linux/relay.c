@@ -658,11 +658,12 @@ wait_for_events(hvs_relay *relay)
     bool room = relay->host->room_wanted || relay->host_told;
     int timeout;
 
-    if (host && !class->prepare_to_wait(relay->host))
-        return;
     if (!time_until_due(relay, &timeout))
         return;
     publish(relay);
+    /* Last, so that what comes until then is found without sleeping. */
+    if (host && !class->prepare_to_wait(relay->host))
+        return;
     if (poll_all(relay, class->events(relay->host, host, room), server_events(relay), timeout)) {
         relay->session.counters.wakeups++;
         if (host)
