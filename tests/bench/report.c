@@ -97,9 +97,8 @@ bulk_label(const struct bulk *bulk, char *label, size_t size)
     snprintf(label, size, "%-9s %6u B", direction_titles[bulk->direction], bulk->length);
 }
 
-/* Whether any path was measured. */
 static bool
-was_measured(const struct bulk *bulk)
+is_touched(const struct bulk *bulk)
 {
     for (unsigned i = 0; i < PATHS; i++)
         if (bulk->rate[i].count > 0)
@@ -107,12 +106,22 @@ was_measured(const struct bulk *bulk)
     return false;
 }
 
-/* The first case from *i on that was measured, and its place; NULL: none. */
+/* On all paths. */
+static bool
+is_measured(const struct bulk *bulk)
+{
+    for (unsigned i = 0; i < PATHS; i++)
+        if (bulk->rate[i].count == 0)
+            return false;
+    return true;
+}
+
+/* The first case from *i on of which there are figures, and its place; NULL: none. */
 static const struct bulk *
 next_bulk(const struct results *results, unsigned *i)
 {
     for (; *i < DIRECTIONS * MESSAGE_SIZES; ++*i)
-        if (was_measured(&results->bulk[*i]))
+        if (is_touched(&results->bulk[*i]))
             return &results->bulk[*i];
     return NULL;
 }
@@ -218,17 +227,38 @@ write_paths(FILE *to, const char *name, const struct samples samples[PATHS])
 }
 
 static void
+write_busy(FILE *to, const struct samples busy[PATHS][PROCESSES])
+{
+    const char *separator = "";
+
+    fprintf(to, "\"cpu_share\": {");
+    for (unsigned i = 0; i < PATHS; i++) {
+        if (busy[i][PROCESS_CLIENT].count == 0)
+            continue;
+        fprintf(to, "%s\"%s\": {\"client\": %.3f, \"relay\": %.3f, \"server\": %.3f}", separator,
+                path_names[i], samples_median(&busy[i][PROCESS_CLIENT]),
+                samples_median(&busy[i][PROCESS_RELAY]), samples_median(&busy[i][PROCESS_SERVER]));
+        separator = ", ";
+    }
+    fprintf(to, "}");
+}
+
+static void
 write_bulk(FILE *to, const struct results *results)
 {
-    fprintf(to, ",\n \"bulk\": [");
-    for (unsigned i = 0; i < DIRECTIONS * MESSAGE_SIZES; i++) {
-        const struct bulk *bulk = &results->bulk[i];
+    const struct bulk *bulk;
+    const char *separator = "";
 
-        fprintf(to, "%s\n  {\"direction\": \"%s\", \"message_bytes\": %u,\n   ", i > 0 ? "," : "",
+    fprintf(to, ",\n \"bulk\": [");
+    for (unsigned i = 0; (bulk = next_bulk(results, &i)) != NULL; i++) {
+        fprintf(to, "%s\n  {\"direction\": \"%s\", \"message_bytes\": %u,\n   ", separator,
                 direction_names[bulk->direction], bulk->length);
+        separator = ",";
         write_paths(to, "bytes_per_second", bulk->rate);
         fprintf(to, ",\n   ");
         write_paths(to, "relay_cpu_ns_per_message", bulk->cpu);
+        fprintf(to, ",\n   ");
+        write_busy(to, bulk->busy);
         fprintf(to,
                 ",\n   \"signals_to_guest_per_message\": %.6f, "
                 "\"signals_to_host_per_message\": %.6f}",
@@ -340,18 +370,34 @@ judge_idle(FILE *to, const struct results *results)
     return missed + judge(to, what, (double)results->memory.resident, false, RESIDENT_KIB);
 }
 
+static bool
+has_goal(const struct bulk *bulk)
+{
+    return bulk->length == BULK_LENGTH && bulk->direction != BOTH_WAYS;
+}
+
+static bool
+is_complete(const struct results *results)
+{
+    bool complete = results->has_bulk && results->has_echo && results->has_idle;
+
+    for (unsigned i = 0; complete && i < DIRECTIONS * MESSAGE_SIZES; i++)
+        complete = !has_goal(&results->bulk[i]) || is_measured(&results->bulk[i]);
+    return complete;
+}
+
 unsigned
 report_goals(const struct results *results, FILE *to)
 {
     unsigned missed = 0;
 
     fprintf(to, "\ngoals\n");
-    if (!results->has_bulk || !results->has_echo || !results->has_idle) {
+    if (!is_complete(results)) {
         fprintf(to, "  MISSED not everything was measured\n");
         missed++;
     }
     for (unsigned i = 0; results->has_bulk && i < DIRECTIONS * MESSAGE_SIZES; i++)
-        if (results->bulk[i].length == BULK_LENGTH && results->bulk[i].direction != BOTH_WAYS)
+        if (has_goal(&results->bulk[i]) && is_measured(&results->bulk[i]))
             missed += judge_bulk(to, &results->bulk[i]);
     if (results->has_echo)
         missed += judge(to, "round trip p50, × TCP relay",
