@@ -223,7 +223,12 @@ channel_prepare_to_wait(hvs_host *host)
 
     self->failure = channel_take_signal(host);
     self->error = errno;
-    return self->failure == HVS_HOST_OK && hvs_ring_prepare_to_wait(&self->channel.in);
+    if (self->failure != HVS_HOST_OK)
+        return false;
+    if (hvs_ring_prepare_to_wait(&self->channel.in))
+        return true;
+    hvs_ring_mask(&self->channel.in);
+    return false;
 }
 
 static void

@@ -554,7 +554,8 @@ close_down(hvs_relay *relay)
     if (!relay->host_told) {
         result = relay->host->class->end(relay->host);
         relay->host_told = result == HVS_HOST_OK;
-        check_host(relay, result);
+        if (!check_host(relay, result))
+            return false;
         relay->host_progress = progress_of_host(relay);
         return relay->host_told;
     }
@@ -649,8 +650,9 @@ time_until_due(hvs_relay *relay, int *timeout)
     return true;
 }
 
-/* Nothing could be moved: sleeps until something can. */
-static void
+/* Nothing could be moved: sleeps until something can. False: something is there already, or the
+ * session is over; the descriptors were not looked at. */
+static bool
 wait_for_events(hvs_relay *relay)
 {
     const struct hvs_host_class *class = relay->host->class;
@@ -659,16 +661,17 @@ wait_for_events(hvs_relay *relay)
     int timeout;
 
     if (!time_until_due(relay, &timeout))
-        return;
+        return false;
     publish(relay);
     /* Last, so that what comes until then is found without sleeping. */
     if (host && !class->prepare_to_wait(relay->host))
-        return;
+        return false;
     if (poll_all(relay, class->events(relay->host, host, room), server_events(relay), timeout)) {
         relay->session.counters.wakeups++;
         if (host)
             class->woke(relay->host);
     }
+    return true;
 }
 
 /* In between, while there is enough to do. */
@@ -961,13 +964,14 @@ move_bytes(hvs_relay *relay)
             note_stage(relay);
             if (is_closing(relay))
                 relay->last_progress = hvs_relay_now();
-            if (++busy < BUSY_ROUNDS)
-                continue;
-            publish(relay);
-            look_at_events(relay);
-        } else {
-            wait_for_events(relay);
+        } else if (wait_for_events(relay)) {
+            busy = 0;
+            continue;
         }
+        if (is_over(relay) || ++busy < BUSY_ROUNDS)
+            continue;
+        publish(relay);
+        look_at_events(relay);
         busy = 0;
     }
 }

@@ -758,6 +758,82 @@ test_host_waits_for_room(void)
     stop(&f);
 }
 
+/* -- waiting for ever -- */
+
+enum ending {
+    ENDS_WITH_SIGNAL, /* the guest makes room and sends something */
+    ENDS_WITH_RESCIND,
+    ENDS_WITH_CLOSE,
+};
+
+struct waiting {
+    hvhost_channel *channel;
+    uint8_t bytes[4000];
+    ssize_t result;
+};
+
+static gpointer
+read_for_ever(gpointer data)
+{
+    struct waiting *job = data;
+
+    job->result = hvhost_channel_read(job->channel, job->bytes, sizeof job->bytes, -1);
+    return NULL;
+}
+
+static gpointer
+write_for_ever(gpointer data)
+{
+    struct waiting *job = data;
+
+    job->result = hvhost_channel_write(job->channel, job->bytes, sizeof job->bytes, -1);
+    return NULL;
+}
+
+/* One thread waits for data and one for room, without a deadline, and both go on. */
+static void
+test_waiting_for_ever(gconstpointer data)
+{
+    enum ending ending = GPOINTER_TO_UINT(data);
+    struct waiting reading = { .result = 0 }, writing = { .result = 0 };
+    struct fixture f;
+    struct channel channel;
+    hvhost_channel *open;
+    GThread *reader, *writer;
+    uint8_t bytes[4000] = { 0 };
+
+    start(&f, ring_16k);
+    open = reading.channel = writing.channel = connect_channel(&f, 1, &channel);
+    while (hvhost_channel_try_write(open, bytes, sizeof bytes) > 0)
+        continue;
+    reader = g_thread_new("reader", read_for_ever, &reading);
+    writer = g_thread_new("writer", write_for_ever, &writing);
+    while (get(channel.out, INTERRUPT_MASK) != 0) /* the reader is about to sleep */
+        g_thread_yield();
+    if (ending == ENDS_WITH_SIGNAL) {
+        g_assert_cmpint(receive_data(&channel, bytes, sizeof bytes), ==, 4000);
+        send_data(&channel, "hello", 5);
+    } else if (ending == ENDS_WITH_RESCIND) {
+        hvhost_rescind(f.host, 1);
+    } else {
+        close_channel(&channel);
+    }
+    g_thread_join(reader);
+    g_thread_join(writer);
+    if (ending == ENDS_WITH_SIGNAL) {
+        g_assert_cmpint(reading.result, ==, 5);
+        g_assert_cmpint(writing.result, ==, 0);
+        expect_no_breach(&f);
+    } else {
+        g_assert_cmpint(reading.result, ==, -EPIPE);
+        g_assert_cmpint(writing.result, ==, -EPIPE);
+    }
+    hvhost_channel_unref(open);
+    if (channel.fd >= 0)
+        close_channel(&channel);
+    stop(&f);
+}
+
 /* -- every byte, every wrap -- */
 
 struct echo {
@@ -1308,6 +1384,12 @@ main(int argc, char **argv)
     g_test_add_data_func("/host/signal/guest-without-the-feature", GINT_TO_POINTER(false),
                          test_guest_waits_for_room);
     g_test_add_func("/host/signal/host-waits-for-room", test_host_waits_for_room);
+    g_test_add_data_func("/host/waiting-for-ever/signal", GUINT_TO_POINTER(ENDS_WITH_SIGNAL),
+                         test_waiting_for_ever);
+    g_test_add_data_func("/host/waiting-for-ever/rescind", GUINT_TO_POINTER(ENDS_WITH_RESCIND),
+                         test_waiting_for_ever);
+    g_test_add_data_func("/host/waiting-for-ever/close", GUINT_TO_POINTER(ENDS_WITH_CLOSE),
+                         test_waiting_for_ever);
     for (size_t i = 0; i < G_N_ELEMENTS(echo_cases); i++)
         add_named("echo", echo_cases[i].name, test_echo, &echo_cases[i]);
     g_test_add_func("/host/stream/end", test_end_of_stream);

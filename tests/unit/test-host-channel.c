@@ -6,7 +6,8 @@
 
 #include <fcntl.h>
 
-#define SIZE 8192u
+#define SIZE  8192u
+#define PIECE 1000u
 
 struct fixture {
     struct naive_host naive;
@@ -52,10 +53,10 @@ static void
 fill(struct fixture *fixture)
 {
     enum hvs_host_result result;
-    uint8_t bytes[1000] = { 0 };
+    uint8_t bytes[PIECE] = { 0 };
     size_t written;
 
-    while ((result = fixture->host->class->write(fixture->host, bytes, sizeof(bytes), &written)) ==
+    while ((result = fixture->host->class->write(fixture->host, bytes, PIECE, &written)) ==
            HVS_HOST_OK)
         continue;
     g_assert_cmpint(result, ==, HVS_HOST_FULL);
@@ -140,6 +141,38 @@ test_gone(struct fixture *fixture, gconstpointer data)
     g_assert_cmpint(class->gather(fixture->host, UINT32_MAX, pieces, &count), ==, HVS_HOST_GONE);
 }
 
+/* Also where nothing but room is waited for. */
+static void
+test_gone_while_full(struct fixture *fixture, gconstpointer data)
+{
+    const struct hvs_host_class *class = fixture->host->class;
+    uint8_t bytes[PIECE] = { 0 };
+    size_t written;
+
+    (void)data;
+    fill(fixture);
+    g_assert_cmpint(class->handle_events(fixture->host, POLLIN), ==, HVS_HOST_OK);
+    naive_host_rescind(&fixture->naive);
+    g_assert_cmpint(class->write(fixture->host, bytes, PIECE, &written), ==, HVS_HOST_GONE);
+    g_assert_cmpint(class->handle_events(fixture->host, POLLIN), ==, HVS_HOST_OK);
+    g_assert_cmpint(class->is_drained(fixture->host), ==, HVS_HOST_GONE);
+}
+
+/* A host that goes on sending while we look has no reason to signal. */
+static void
+test_mask(struct fixture *fixture, gconstpointer data)
+{
+    const struct hvs_host_class *class = fixture->host->class;
+
+    (void)data;
+    g_assert_true(class->prepare_to_wait(fixture->host));
+    g_assert_cmpuint(fixture->naive.to_guest.words[INTERRUPT_MASK], ==, 0);
+    naive_host_send(&fixture->naive, "hello", 5);
+    g_assert_cmpint(class->handle_events(fixture->host, POLLIN), ==, HVS_HOST_OK);
+    g_assert_false(class->prepare_to_wait(fixture->host));
+    g_assert_cmpuint(fixture->naive.to_guest.words[INTERRUPT_MASK], ==, 1);
+}
+
 static void
 test_broken(struct fixture *fixture, gconstpointer data)
 {
@@ -169,6 +202,8 @@ main(int argc, char **argv)
         { "/host-channel/a-signal-of-room-is-not-taken-with-an-older-one", test_room },
         { "/host-channel/a-signal-of-an-empty-ring-is-not-either", test_drained },
         { "/host-channel/gone-when-a-signal-is-taken", test_gone },
+        { "/host-channel/gone-when-there-is-no-room", test_gone_while_full },
+        { "/host-channel/masked-while-awake", test_mask },
         { "/host-channel/unreadable-when-a-signal-is-taken", test_broken },
     };
 
