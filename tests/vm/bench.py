@@ -235,7 +235,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tries", type=int, default=4, help="for each round, at most")
     arguments = parser.parse_args()
-    with VM(arguments.series, programs=PROGRAMS, monitor=arguments.series == "6.1") as vm:
+    with VM(arguments.series, programs=PROGRAMS, monitor=arguments.series == "6.1",
+            mitigations=True) as vm:
         kernel = vm.run("uname -r").out.strip()
         vm.service("rdp-echo", "ready 3389")
         bench = Bench(vm, arguments.mib, arguments.pings)

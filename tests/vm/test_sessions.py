@@ -70,7 +70,7 @@ def test_64_mib_each_way_arrive_whole(vm):
     client.source(64 * MIB)
 
 
-@daemon_guest
+@main_subset
 def test_64_mib_both_ways_at_once_arrive_whole(vm):
     hvsessiond(vm)
     session(vm, None).duplex(os.urandom(64 * MIB))
@@ -149,7 +149,7 @@ def test_host_that_reads_slowly_holds_the_server_up_and_loses_nothing(vm):
         raise Failure("it was never blocked: " + match.group(0))
 
 
-@daemon_guest
+@main_subset
 def test_server_that_does_not_read_holds_the_host_up_and_loses_nothing(vm):
     """The server sends 8 MiB before it reads, and the host takes none of that for a while. What the
     client sends meanwhile is more than the guest's sockets take."""
@@ -172,7 +172,7 @@ def test_server_that_does_not_read_holds_the_host_up_and_loses_nothing(vm):
         raise Failure("the server never held it up: " + match.group(0))
 
 
-@daemon_guest
+@main_subset
 def test_client_that_sends_no_more_still_gets_everything(vm):
     daemon = hvsessiond(vm)
     client = session(vm, "source", 4 * MIB)
@@ -183,7 +183,7 @@ def test_client_that_sends_no_more_still_gets_everything(vm):
     daemon.ended("%s|%s" % (HOST_CLOSED, LEFT))     # both ways have ended, and the host rescinds
 
 
-@daemon_guest
+@main_subset
 def test_server_that_sends_no_more_still_gets_everything(vm):
     hvsessiond(vm)
     server = vm.service("rdp-echo", "ready")
@@ -311,7 +311,7 @@ class Storm:
         client.send_in_background(data)     # which is no Connection Request
 
 
-@daemon_guest
+@main_subset
 def test_storm_of_100_random_sessions_leaks_nothing(vm):
     daemon = hvsessiond(vm)
     started = r"session \d+, channel \d: started"

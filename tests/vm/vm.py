@@ -557,7 +557,7 @@ class VM:
     boot_timeout = BOOT_TIMEOUT
 
     def __init__(self, series="6.12", programs=(), modules=("hv_vmbus", "uio_hv_generic"),
-                 monitor=False, memory=1024, cpus=2, trace=False, append="", keep=False):
+                 monitor=False, memory=1024, cpus=2, trace=False, mitigations=False, keep=False):
         self.series, self.started = series, time.monotonic()
         self.changed = threading.Condition()
         self.console = collections.deque(maxlen=2000)
@@ -581,8 +581,9 @@ class VM:
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none",
             "-accel", "tcg,thread=multi", "-M", "pc", "-cpu", "Nehalem", "-smp", str(cpus),
             "-m", str(memory), *boot,
+            # What protects from faults that an emulated processor does not have takes half its time.
             "-append", "console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 tsc=reliable %s %s" %
-            (words, append),
+            (words, "" if mitigations else "mitigations=off"),
             "-serial", "stdio",
             "-device", "virtio-serial-pci",
             "-chardev", "socket,id=agent,path=%s/agent,server=on,wait=off" % self.dir,
