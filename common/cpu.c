@@ -9,6 +9,8 @@
 #define LEAF_HYPER_V_FEATURES  0x40000003u
 #define FEATURE_PARTITIONS     1u                  /* EBX */
 #define FEATURE_ISOLATION      (UINT32_C(1) << 22) /* EBX */
+#define LEAF_HYPER_V_HINTS     0x40000004u
+#define HINT_NESTED            (UINT32_C(1) << 12) /* EAX */
 #define LEAF_HYPER_V_ISOLATION 0x4000000cu
 #define ISOLATION_TYPE         0xfu /* EBX */
 #define LEAF_BESIDE            0x40000100u
@@ -27,6 +29,18 @@ read_vendor(hvs_cpu_leaf ask, uint32_t leaf, char vendor[13])
     return registers[EAX];
 }
 
+/* The root of a hypervisor within a guest is still a guest of the one around that. */
+static bool
+is_nested(hvs_cpu_leaf ask, uint32_t highest)
+{
+    uint32_t registers[REGISTERS];
+
+    if (highest < LEAF_HYPER_V_HINTS)
+        return false;
+    ask(LEAF_HYPER_V_HINTS, registers);
+    return (registers[EAX] & HINT_NESTED) != 0;
+}
+
 static void
 read_hyper_v(hvs_cpu_leaf ask, uint32_t highest, struct hvs_cpu *cpu)
 {
@@ -38,7 +52,7 @@ read_hyper_v(hvs_cpu_leaf ask, uint32_t highest, struct hvs_cpu *cpu)
         return;
     ask(LEAF_HYPER_V_FEATURES, registers);
     features = registers[EBX];
-    cpu->root = (features & FEATURE_PARTITIONS) != 0;
+    cpu->root = (features & FEATURE_PARTITIONS) != 0 && !is_nested(ask, highest);
     if ((features & FEATURE_ISOLATION) == 0 || highest < LEAF_HYPER_V_ISOLATION)
         return;
     ask(LEAF_HYPER_V_ISOLATION, registers);

@@ -26,7 +26,8 @@ struct hvs_cpu {
                             Xen show themselves here when they take Hyper-V's place */
     uint32_t build[4];   /* CPUID 0x40000002 EAX to EDX: version of the hypervisor; 0: not known */
     uint32_t isolation;  /* HVS_CPU_ISOLATION_…; 0: none */
-    bool     root;       /* this is the host itself: CPUID 0x40000003 EBX 0, CreatePartitions */
+    bool     root;       /* this is the host itself: CPUID 0x40000003 EBX 0, CreatePartitions, and
+                            not within a guest, 0x40000004 EAX 12 */
 };
 
 /* EAX, EBX, ECX and EDX of CPUID for a leaf. */

@@ -7,6 +7,7 @@
 #define HYPERVISOR (UINT32_C(1) << 31)
 #define ISOLATION  (UINT32_C(1) << 22)
 #define PARTITIONS 1u
+#define NESTED     (1u << 12)
 
 /* The twelve characters of a vendor, as in EBX, ECX, EDX of a little-endian processor. */
 #define BYTES(a, b, c, d)                                                                          \
@@ -45,10 +46,29 @@ static const struct processor processors[] = {
         { 0x40000000, { 0x4000000c, HYPER_V } },
         { 0x40000100, { 0, 0, 0, 0 } },
         { 0x40000002, { 7601, 6u << 16 | 1, 17, 0x12ab } },
-        { 0x40000003, { 0, PARTITIONS, 0, 0 } } },
+        { 0x40000003, { 0, PARTITIONS, 0, 0 } },
+        { 0x40000004, { 0xe2c, 0xfff, 0, 0 } } },
       { .answers = true, .vendor = "Microsoft Hv", .build = { 7601, 6u << 16 | 1, 17, 0x12ab },
         .root = true },
       "6.1.7601.4779" },
+    /* It has Hyper-V's role, as a host for others, and is a guest itself. */
+    { "guest-and-host",
+      { { 1, { 0, 0, HYPERVISOR, 0 } },
+        { 0x40000000, { 0x4000000c, HYPER_V } },
+        { 0x40000100, { 0, 0, 0, 0 } },
+        { 0x40000002, BUILD_2025 },
+        { 0x40000003, { 0x2e7f, PARTITIONS, 0, 0 } },
+        { 0x40000004, { NESTED, 0xfff, 0, 0 } } },
+      { .answers = true, .vendor = "Microsoft Hv", .build = BUILD_2025 },
+      "10.0.26100.1742" },
+    { "host-without-hints",
+      { { 1, { 0, 0, HYPERVISOR, 0 } },
+        { 0x40000000, { 0x40000003, HYPER_V } },
+        { 0x40000100, { 0, 0, 0, 0 } },
+        { 0x40000002, BUILD_2025 },
+        { 0x40000003, { 0, PARTITIONS, 0, 0 } } },
+      { .answers = true, .vendor = "Microsoft Hv", .build = BUILD_2025, .root = true },
+      "10.0.26100.1742" },
     { "confidential",
       { { 1, { 0, 0, HYPERVISOR, 0 } },
         { 0x40000000, { 0x4000000c, HYPER_V } },
