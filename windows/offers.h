@@ -44,7 +44,8 @@ void hvs_offers_stop(struct hvs_offers *offers);
 void hvs_offers_watch(struct hvs_offers *offers, unsigned channel);
 /* Signalled: call hvs_offers_dispatch(), which calls back. Auto-reset, belongs to offers. */
 HANDLE hvs_offers_event(const struct hvs_offers *offers);
-/* ERROR_SUCCESS, or why a channel cannot be waited for any more: then there is no use in going on. */
+/* ERROR_SUCCESS, or why a channel cannot be waited for any more: then there is no use in going
+ * on. */
 DWORD hvs_offers_dispatch(struct hvs_offers *offers);
 
 /* Opens a channel that was offered; *pipe is an overlapped handle, the caller's to close. Errors

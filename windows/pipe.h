@@ -30,8 +30,8 @@ DWORD hvs_pipe_write(HANDLE pipe, struct hvs_pipe_operation *operation, const vo
 
 /* Only while pending. ERROR_IO_INCOMPLETE: still under way. Anything else is the end of it, *moved
  * bytes were moved: ERROR_SUCCESS; ERROR_MORE_DATA: a read got the first part of a message, the
- * next read gets more; other errors. The event stays signalled until the next one begins, so wait for
- * that of a pending one only. */
+ * next read gets more; other errors. The event stays signalled until the next one begins, so wait
+ * for that of a pending one only. */
 DWORD hvs_pipe_result(HANDLE pipe, struct hvs_pipe_operation *operation, DWORD *moved);
 
 /* Cancels what is pending of count operations and waits for its end. false: the driver keeps some

@@ -7,8 +7,8 @@
  *     status-text       the same for people
  *     sessions-json     the sessions alone, likewise
  *     sessions-text
- *     doctor-json       the document of common/diagnosis.h, of a look at this machine; that may take
- *                       some seconds
+ *     doctor-json       the document of common/diagnosis.h, of a look at this machine; that may
+ *                       take some seconds
  *     facts             what only the service knows of the facts of common/diagnosis.h, as
  *                       hvs_probe_parse_own() reads it
  *     disconnect ID     ends that session: "ok", or "error: SENTENCE"

@@ -1,5 +1,5 @@
-/* hvsession doctor: looks for what keeps Enhanced Session from working, and says what mends it. Works
- * without the service, too. */
+/* hvsession doctor: looks for what keeps Enhanced Session from working, and says what mends it.
+ * Works without the service, too. */
 #include "parts.h"
 
 #include "../probe.h"

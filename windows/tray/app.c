@@ -186,7 +186,8 @@ change_model(struct hvs_app *app, const struct hvs_model *model, bool tell)
         tell_event(app, &events[i]);
 }
 
-/* Without a window only a service that is ready is diagnosed: the icon says so if that is in vain. */
+/* Without a window only a service that is ready is diagnosed: the icon says so if that is in
+ * vain. */
 static void
 take_model(struct hvs_app *app, struct hvs_model *model)
 {
