@@ -38,8 +38,13 @@ load_functions(struct hvs_vmbuspipe *vmbuspipe)
 static DWORD
 make_path(WCHAR path[PATH_SIZE])
 {
-    if (GetSystemDirectoryW(path, MAX_PATH) == 0)
+    UINT length = GetSystemDirectoryW(path, MAX_PATH);
+
+    if (length == 0)
         return GetLastError();
+    /* Then it is what it would take, and path is not written. */
+    if (length >= MAX_PATH)
+        return ERROR_FILENAME_EXCED_RANGE;
     return hvs_wide_append(path, PATH_SIZE, LIBRARY) ? ERROR_SUCCESS : ERROR_FILENAME_EXCED_RANGE;
 }
 
