@@ -685,6 +685,9 @@ connect_to_server(struct hvs_relay *relay)
     publish(relay);
     if (!read_on(relay))
         return false;
+    /* Then no event follows, and nobody waits for the server. */
+    if (relay->host_gone)
+        return end(relay, HVS_END_HOST_RESCINDED, NULL);
     hvs_text_init(&text, failures, sizeof failures);
     error = hvs_server_connect(relay->settings.servers, relay->settings.server_count,
                                relay->settings.server_timeout, watches, ARRAYSIZE(watches), relay,

@@ -29,6 +29,8 @@
 /* Of ntdll.dll; mingw's headers lack it. */
 LONG WINAPI NtQueryEvent(HANDLE event, int information_class, void *information, ULONG size,
                          ULONG *returned);
+LONG WINAPI NtSuspendProcess(HANDLE process);
+LONG WINAPI NtResumeProcess(HANDLE process);
 
 /* Of the RDP server, and its name for hvsession. */
 static uint16_t server_port;
@@ -678,6 +680,31 @@ test_host_closes(void)
     finish();
 }
 
+/* The host takes the channel back before the relay has begun to look for a server. There is none,
+ * and nobody waits for one. */
+static void
+test_host_closes_early(void)
+{
+    HANDLE process;
+
+    begin();
+    server_stop();
+    process = OpenProcess(PROCESS_SUSPEND_RESUME, FALSE, service_process());
+    if (process == NULL)
+        fail("OpenProcess");
+    host_connect(1, MESSAGES);
+    wait_status("\"state\": \"waiting\"");
+    if (NtSuspendProcess(process) != 0)
+        fail("NtSuspendProcess");
+    if (!host_write(1, bare_request, sizeof bare_request, LONG_TIME))
+        fail("writing the request");
+    host_rescind(1);
+    NtResumeProcess(process);
+    CloseHandle(process);
+    wait_status("\"reason\": \"host-rescinded\"");
+    finish();
+}
+
 /* The host ends its stream; what the server still says is delivered. */
 static void
 test_half_close(void)
@@ -1279,6 +1306,7 @@ static const struct {
     { "failing", test_failing },
     { "closing/server", test_server_closes },
     { "closing/host", test_host_closes },
+    { "closing/early", test_host_closes_early },
     { "closing/half", test_half_close },
     { "negotiation/mirror", test_mirror },
     { "negotiation/malformed", test_malformed },
