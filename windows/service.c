@@ -71,7 +71,7 @@ change_if_known(SC_HANDLE opened, DWORD level, void *info)
 }
 
 /* Not only when it crashes, but also when it stops with an error. The last action is repeated, for
- * as long as it fails again within the period: what cannot start shall not fill the event log. */
+ * as long as it fails again within the period. */
 static DWORD
 set_recovery(SC_HANDLE opened)
 {
@@ -79,7 +79,6 @@ set_recovery(SC_HANDLE opened)
         { SC_ACTION_RESTART, 5000 },
         { SC_ACTION_RESTART, 30000 },
         { SC_ACTION_RESTART, 60000 },
-        { SC_ACTION_RESTART, 900000 },
     };
     SERVICE_FAILURE_ACTIONSW failure = {
         .dwResetPeriod = 3600, /* seconds */

@@ -28,7 +28,9 @@ DWORD hvs_service_uninstall(void);
 /* Waits until it runs. ERROR_SERVICE_SPECIFIC_ERROR or another error if it did not start: the
  * event log says why. */
 DWORD hvs_service_start(void);
-/* Waits until it has stopped. ERROR_SUCCESS, too, if it did not run. */
+/* Waits until it has stopped; one that starts is waited for before. ERROR_SUCCESS, too, if it did
+ * not run: a restart after a failure may still be due. ERROR_SERVICE_REQUEST_TIMEOUT: it has not
+ * stopped. */
 DWORD hvs_service_stop(void);
 /* The same for any service that is opened with SERVICE_START | SERVICE_QUERY_STATUS. */
 DWORD hvs_service_start_opened(SC_HANDLE opened);

@@ -1240,7 +1240,7 @@ check_service_configuration(void)
     if (!QueryServiceConfig2W(opened, SERVICE_CONFIG_FAILURE_ACTIONS, (BYTE *)&recovery,
                               sizeof recovery, &size))
         printf("# failure actions cannot be asked for here (error %lu)\n", GetLastError());
-    else if (recovery.failure.cActions != 4 ||
+    else if (recovery.failure.cActions != 3 ||
              recovery.failure.lpsaActions[0].Type != SC_ACTION_RESTART ||
              recovery.failure.lpsaActions[2].Delay != 60000)
         fail("failure actions are not as they should be");

@@ -255,6 +255,8 @@ static const char help_end[] =
     "  --blank-password  let accounts without a password log in\n"
     "  --override        take the place of what is built into Windows 8.1 and later\n"
     "  --dry-run         only say what would be done; with --undo, too\n"
+    "\nA service that has failed is started again within a minute: stop does not call\n"
+    "that off, and may have to be said again.\n"
     "\nUpper and lower case are the same; options may begin with / as well, and /?\n"
     "shows this. LEVEL is error, warning, notice, info or debug.\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or value, 3 the service is not\n"
