@@ -207,15 +207,15 @@ hvs_service_install(void)
     return error == ERROR_SUCCESS ? add_event_source() : error;
 }
 
-/* Waits while the service is in a pending state. XP has no notification for this, so it is asked,
- * as Windows' own tools do. */
+/* Waits until the service is in the state, or until it is in another one. XP has no notification
+ * for this, so it is asked, as Windows' own tools do. */
 static DWORD
-wait_for_state(SC_HANDLE opened, DWORD pending, SERVICE_STATUS *status)
+wait_for(SC_HANDLE opened, DWORD state, bool reached, SERVICE_STATUS *status)
 {
     DWORD began = GetTickCount();
 
     while (QueryServiceStatus(opened, status)) {
-        if (status->dwCurrentState != pending)
+        if ((status->dwCurrentState == state) == reached)
             return ERROR_SUCCESS;
         if (GetTickCount() - began > CHANGE_LIMIT)
             return ERROR_SERVICE_REQUEST_TIMEOUT;
@@ -232,7 +232,7 @@ hvs_service_start_opened(SC_HANDLE opened)
 
     if (!StartServiceW(opened, 0, NULL))
         return GetLastError() == ERROR_SERVICE_ALREADY_RUNNING ? ERROR_SUCCESS : GetLastError();
-    error = wait_for_state(opened, SERVICE_START_PENDING, &status);
+    error = wait_for(opened, SERVICE_START_PENDING, false, &status);
     if (error != ERROR_SUCCESS || status.dwCurrentState == SERVICE_RUNNING)
         return error;
     return status.dwWin32ExitCode != NO_ERROR ? status.dwWin32ExitCode : ERROR_SERVICE_NOT_ACTIVE;
@@ -242,8 +242,11 @@ static DWORD
 stop_and_wait(SC_HANDLE opened)
 {
     SERVICE_STATUS status;
-    DWORD error;
+    /* While it starts it takes no STOP. */
+    DWORD error = wait_for(opened, SERVICE_START_PENDING, false, &status);
 
+    if (error != ERROR_SUCCESS)
+        return error;
     if (!ControlService(opened, SERVICE_CONTROL_STOP, &status)) {
         error = GetLastError();
         if (error == ERROR_SERVICE_NOT_ACTIVE)
@@ -252,12 +255,7 @@ stop_and_wait(SC_HANDLE opened)
         if (error != ERROR_SERVICE_CANNOT_ACCEPT_CTRL)
             return error;
     }
-    error = wait_for_state(opened, SERVICE_STOP_PENDING, &status);
-    if (error == ERROR_SUCCESS && status.dwCurrentState == SERVICE_RUNNING)
-        error = wait_for_state(opened, SERVICE_RUNNING, &status);
-    if (error == ERROR_SUCCESS && status.dwCurrentState == SERVICE_STOP_PENDING)
-        error = wait_for_state(opened, SERVICE_STOP_PENDING, &status);
-    return error;
+    return wait_for(opened, SERVICE_STOPPED, true, &status);
 }
 
 DWORD
