@@ -10,6 +10,10 @@
 
 /* How long the SCM is told to wait for a step, in milliseconds. */
 #define STEP_HINT 5000u
+/* A start that takes longer hangs. The system's disk may be busy: it is just starting, too. */
+#define START_LIMIT 15000u
+/* How long the last words may take, in milliseconds. */
+#define WORDS_LIMIT 200u
 /* Of Windows Vista: from then on a STOPPED with an error is a failure to the SCM. */
 #define OS_VISTA 600u
 
@@ -17,18 +21,21 @@
 static struct {
     SERVICE_STATUS_HANDLE handle;
     SERVICE_STATUS        status;
-    struct hvs_daemon    *daemon;
-    CRITICAL_SECTION      lock; /* the status: main, the handler and the guard report */
-    HANDLE                stopping, ended; /* manual-reset events: what the guard waits for */
-    const char *volatile  doing; /* of the daemon's thread */
-    volatile LONG         error; /* why the service ends; NO_ERROR: somebody wants it to */
-} service;
+    struct hvs_daemon    *daemon; /* NULL: not yet, or not any more */
+    CRITICAL_SECTION      lock;   /* status and daemon; the guard does without: it must not hang */
+    HANDLE                started, stopping, ended; /* manual-reset events, for the guard */
+    HANDLE                overdue, told; /* likewise, between it and who has the last words */
+    bool                  vanishes; /* a failure is a process that vanishes: before Vista */
+    const char *volatile  doing;    /* of the daemon's thread */
+    volatile LONG         error;    /* why the service ends; NO_ERROR: somebody wants it to */
+} service = { .doing = "loading its settings or vmbuspipe.dll" };
 
 static void
 report(DWORD state, DWORD error)
 {
     SERVICE_STATUS *status = &service.status;
     bool pending = state == SERVICE_START_PENDING || state == SERVICE_STOP_PENDING;
+    DWORD failure = ERROR_SUCCESS;
 
     EnterCriticalSection(&service.lock);
     /* That is the last word, whoever said it. */
@@ -42,14 +49,26 @@ report(DWORD state, DWORD error)
                                                              : 1;
     status->dwCurrentState = state;
     status->dwWin32ExitCode = error;
-    status->dwWaitHint = pending ? STEP_HINT : 0;
+    status->dwWaitHint = state == SERVICE_START_PENDING ? START_LIMIT : pending ? STEP_HINT : 0;
     status->dwControlsAccepted =
         state == SERVICE_RUNNING
             ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_POWEREVENT |
                   SERVICE_ACCEPT_SESSIONCHANGE
             : 0;
     if (!SetServiceStatus(service.handle, status))
-        hvs_log_failure(HVS_LOG_WARNING, GetLastError(), "telling the service manager");
+        failure = GetLastError();
+    LeaveCriticalSection(&service.lock);
+    if (failure != ERROR_SUCCESS)
+        hvs_log_failure(HVS_LOG_WARNING, failure, "telling the service manager");
+}
+
+/* The daemon may have ended itself, while the control was on its way. */
+static void
+call_daemon(void (*function)(struct hvs_daemon *))
+{
+    EnterCriticalSection(&service.lock);
+    if (service.daemon != NULL)
+        function(service.daemon);
     LeaveCriticalSection(&service.lock);
 }
 
@@ -75,13 +94,13 @@ handle_control(DWORD control, DWORD event, void *data, void *context)
     switch (control) {
     case SERVICE_CONTROL_STOP:
     case SERVICE_CONTROL_SHUTDOWN:
-        report(SERVICE_STOP_PENDING, NO_ERROR);
         SetEvent(service.stopping);
-        hvs_daemon_stop(service.daemon);
+        report(SERVICE_STOP_PENDING, NO_ERROR);
+        call_daemon(hvs_daemon_stop);
         return NO_ERROR;
     case SERVICE_CONTROL_POWEREVENT:
         if (event == PBT_APMRESUMEAUTOMATIC || event == PBT_APMRESUMECRITICAL)
-            hvs_daemon_renegotiate(service.daemon);
+            call_daemon(hvs_daemon_renegotiate);
         return NO_ERROR;
     case SERVICE_CONTROL_SESSIONCHANGE:
         log_session_change(event, data);
@@ -95,70 +114,131 @@ handle_control(DWORD control, DWORD event, void *data, void *context)
 
 /* ---- the end in time ---- */
 
+static bool
+is_before_vista(void)
+{
+    struct hvs_os_version os;
+
+    hvs_os_get_version(&os);
+    return os.number < OS_VISTA;
+}
+
 /* With an error the SCM starts the service again. Before Vista it does so only for a process that
  * vanishes without a word. */
 static void
 report_end(DWORD error)
 {
-    struct hvs_os_version os;
-
-    hvs_os_get_version(&os);
-    if (error != NO_ERROR && os.number < OS_VISTA)
-        TerminateProcess(GetCurrentProcess(), error);
-    report(SERVICE_STOPPED, error);
+    if (error == NO_ERROR || !service.vanishes)
+        report(SERVICE_STOPPED, error);
 }
 
-/* Threads may be inside of calls that nobody can interrupt. This one is there from the beginning: a
- * new thread would have to wait for one that hangs while it loads a library. */
+/* Both ask other processes, the SCM and the event log, which may hang as well: the guard does not
+ * wait for that. */
 static unsigned __stdcall
-guard_end(void *argument)
+say_last_words(void *argument)
 {
     (void)argument;
-    WaitForSingleObject(service.stopping, INFINITE);
-    if (WaitForSingleObject(service.ended, HVS_DAEMON_STOP_TIMEOUT) == WAIT_OBJECT_0)
-        return 0;
-    hvs_log(HVS_LOG_WARNING, "did not end in time: %s; the process is ended", service.doing);
+    WaitForSingleObject(service.overdue, INFINITE);
     report_end((DWORD)service.error);
+    hvs_log(HVS_LOG_WARNING, "did not %s in time: %s; the process is ended",
+            WaitForSingleObject(service.started, 0) == WAIT_OBJECT_0 ? "end" : "start",
+            service.doing);
+    SetEvent(service.told);
+    return 0;
+}
+
+static bool
+is_in_time(void)
+{
+    const HANDLE first[] = { service.started, service.stopping };
+
+    if (WaitForMultipleObjects(ARRAYSIZE(first), first, FALSE, START_LIMIT) == WAIT_TIMEOUT) {
+        InterlockedExchange(&service.error, ERROR_SERVICE_REQUEST_TIMEOUT);
+        return false;
+    }
+    WaitForSingleObject(service.stopping, INFINITE);
+    return WaitForSingleObject(service.ended, HVS_DAEMON_STOP_TIMEOUT) == WAIT_OBJECT_0;
+}
+
+/* Threads may be inside of calls that nobody can interrupt, and hold the loader's lock while they
+ * load a library: neither a new thread nor a look at what a library has would get by. So this one
+ * and the one above are there from the beginning, and know all that they need. */
+static unsigned __stdcall
+guard(void *argument)
+{
+    (void)argument;
+    if (is_in_time())
+        return 0;
+    SetEvent(service.overdue);
+    WaitForSingleObject(service.told, WORDS_LIMIT);
     TerminateProcess(GetCurrentProcess(), ERROR_SERVICE_REQUEST_TIMEOUT);
     return 0;
 }
 
 static DWORD
-start_guard(void)
+start_thread(unsigned(__stdcall *function)(void *))
 {
-    HANDLE thread;
+    HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, function, NULL, 0, NULL);
 
-    service.stopping = CreateEventW(NULL, TRUE, FALSE, NULL);
-    service.ended = CreateEventW(NULL, TRUE, FALSE, NULL);
-    if (service.stopping == NULL || service.ended == NULL)
-        return GetLastError();
-    thread = (HANDLE)_beginthreadex(NULL, 0, guard_end, NULL, 0, NULL);
     if (thread == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
     CloseHandle(thread);
     return ERROR_SUCCESS;
 }
 
+static DWORD
+start_guard(void)
+{
+    HANDLE *const events[] = { &service.started, &service.stopping, &service.ended,
+                               &service.overdue, &service.told };
+    DWORD error;
+
+    for (unsigned i = 0; i < ARRAYSIZE(events); i++) {
+        *events[i] = CreateEventW(NULL, TRUE, FALSE, NULL);
+        if (*events[i] == NULL)
+            return GetLastError();
+    }
+    error = start_thread(say_last_words);
+    return error == ERROR_SUCCESS ? start_thread(guard) : error;
+}
+
+/* Ends the service: the SCM is told, and nobody is guarded any more. */
 static void
-run_daemon(void)
+end(DWORD error)
+{
+    report_end(error);
+    SetEvent(service.ended);
+    if (error != NO_ERROR && service.vanishes)
+        TerminateProcess(GetCurrentProcess(), error);
+}
+
+static void
+run_daemon(struct hvs_daemon *daemon)
 {
     DWORD error;
 
-    hvs_daemon_tell(service.daemon, &service.doing);
+    EnterCriticalSection(&service.lock);
+    service.daemon = daemon;
+    LeaveCriticalSection(&service.lock);
+    hvs_daemon_tell(daemon, &service.doing);
     report(SERVICE_RUNNING, NO_ERROR);
-    error = hvs_daemon_run(service.daemon);
+    SetEvent(service.started);
+    error = hvs_daemon_run(daemon);
     InterlockedExchange(&service.error, (LONG)error);
     report(SERVICE_STOP_PENDING, NO_ERROR);
     SetEvent(service.stopping);
-    hvs_daemon_free(service.daemon);
-    report_end(error);
-    SetEvent(service.ended);
+    EnterCriticalSection(&service.lock);
+    service.daemon = NULL;
+    LeaveCriticalSection(&service.lock);
+    hvs_daemon_free(daemon);
+    end(error);
 }
 
 static void WINAPI
 run_service(DWORD count, WCHAR **arguments)
 {
     char problem[HVS_REGISTRY_MESSAGE_MAX];
+    struct hvs_daemon *daemon;
     struct hvs_text text;
     DWORD error;
 
@@ -166,6 +246,7 @@ run_service(DWORD count, WCHAR **arguments)
     (void)arguments;
     InitializeCriticalSection(&service.lock);
     hvs_log_to_events();
+    service.vanishes = is_before_vista();
     service.handle = RegisterServiceCtrlHandlerExW(HVS_SERVICE_NAME, handle_control, NULL);
     if (service.handle == NULL) {
         hvs_log_failure(HVS_LOG_ERROR, GetLastError(), "registering with the service manager");
@@ -175,15 +256,18 @@ run_service(DWORD count, WCHAR **arguments)
     hvs_text_init(&text, problem, sizeof problem);
     error = start_guard();
     if (error == ERROR_SUCCESS)
-        error = hvs_daemon_new(NULL, &service.daemon, &text);
+        error = hvs_daemon_new(NULL, &daemon, &text);
     else
         hvs_wide_add_error(&text, error);
     if (error != ERROR_SUCCESS) {
         hvs_log(HVS_LOG_ERROR, "cannot start: %s", problem);
+        /* Also before Vista: whoever starts it is told why, and nothing would be better later. */
         report(SERVICE_STOPPED, error);
+        SetEvent(service.stopping);
+        SetEvent(service.ended);
         return;
     }
-    run_daemon();
+    run_daemon(daemon);
 }
 
 DWORD
@@ -192,5 +276,10 @@ hvs_service_run(void)
     WCHAR name[] = HVS_SERVICE_NAME;
     const SERVICE_TABLE_ENTRYW table[] = { { name, run_service }, { NULL, NULL } };
 
-    return StartServiceCtrlDispatcherW(table) ? ERROR_SUCCESS : GetLastError();
+    if (!StartServiceCtrlDispatcherW(table))
+        return GetLastError();
+    /* An orderly end would wait for what hangs, and without the guard, whose turn it is. */
+    if (WaitForSingleObject(service.overdue, 0) == WAIT_OBJECT_0)
+        Sleep(INFINITE);
+    return ERROR_SUCCESS;
 }

@@ -12,15 +12,16 @@
 
 /* Called by the SCM's process: runs as a service until it is stopped. The service is RUNNING as
  * soon as it works: settings read, vmbuspipe.dll loaded, waiting for the host. It is STOPPED within
- * 2 s of STOP or SHUTDOWN. ERROR_FAILED_SERVICE_CONTROLLER_CONNECT: not called by the SCM. */
+ * 2 s of STOP or SHUTDOWN, whatever hangs, and after 15 s of a start that hangs.
+ * ERROR_FAILED_SERVICE_CONTROLLER_CONNECT: not called by the SCM. */
 DWORD hvs_service_run(void);
 
 /* All that follow return errors of the system; ERROR_ACCESS_DENIED: not an administrator,
  * ERROR_SERVICE_DOES_NOT_EXIST: not installed. */
 
-/* Registers this program as the service, started with the system, restarted after 5, 30, 60
- * and every 900 seconds if it fails, and the source of its events. Over an installed one: brings that up to
- * date. */
+/* Registers this program as the service, started with the system, restarted after 5, 30 and then
+ * every 60 seconds if it fails, and the source of its events. Over an installed one: brings that up
+ * to date. */
 DWORD hvs_service_install(void);
 /* Stops and removes the service, its settings and the source of its events. What hvs_setup() has
  * changed is the caller's to undo before. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strsafe.h>
 
+BOOL WINAPI DllMain(HINSTANCE, DWORD, void *);
 __declspec(dllexport) BOOL WINAPI VmbusPipeClientWaitChannel(const GUID *, const GUID *, DWORD,
                                                              struct hvs_vmbuspipe_channel *);
 __declspec(dllexport) HANDLE WINAPI VmbusPipeClientOpenChannel(struct hvs_vmbuspipe_channel *,
@@ -47,6 +48,27 @@ count_call(const WCHAR *semaphore)
         return;
     ReleaseSemaphore(calls, 1, NULL);
     CloseHandle(calls);
+}
+
+/* Hangs while the loader's lock is held. reserved: the process ends. */
+BOOL WINAPI
+DllMain(HINSTANCE instance, DWORD reason, void *reserved)
+{
+    HANDLE event;
+
+    (void)instance;
+    if (reason == DLL_PROCESS_ATTACH) {
+        event = OpenEventW(SYNCHRONIZE, FALSE, FAKE_LOADING_EVENT);
+        if (event == NULL)
+            return TRUE;
+        count_call(FAKE_HANGS_LOADING);
+        WaitForSingleObject(event, INFINITE);
+        CloseHandle(event);
+    } else if (reason == DLL_PROCESS_DETACH && reserved == NULL && is_set(FAKE_UNLOADING_EVENT)) {
+        count_call(FAKE_HANGS_UNLOADING);
+        Sleep(INFINITE);
+    }
+    return TRUE;
 }
 
 BOOL WINAPI

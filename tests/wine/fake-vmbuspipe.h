@@ -16,6 +16,13 @@
 /* Semaphores, if they exist: each call that hangs like that adds one. */
 #define FAKE_HANGS_WAITING L"Global\\hvs-fake-hangs-waiting"
 #define FAKE_HANGS_OPENING L"Global\\hvs-fake-hangs-opening"
+/* While this event exists, loading the library waits until it is set. */
+#define FAKE_LOADING_EVENT L"Global\\hvs-fake-loading"
+/* While this event exists and is set, the library does not come back from being unloaded. */
+#define FAKE_UNLOADING_EVENT L"Global\\hvs-fake-unloading"
+/* Semaphores, if they exist: each time that it is loaded or unloaded like that adds one. */
+#define FAKE_HANGS_LOADING   L"Global\\hvs-fake-hangs-loading"
+#define FAKE_HANGS_UNLOADING L"Global\\hvs-fake-hangs-unloading"
 /* If this semaphore exists, every call to wait for a channel adds one. */
 #define FAKE_CALLS L"Global\\hvs-fake-calls"
 

@@ -492,9 +492,9 @@ end_hanging(HANDLE hanging)
 }
 
 static HANDLE
-make_hang(const WCHAR *semaphore, HANDLE *hangs)
+make_hang(const WCHAR *event, const WCHAR *semaphore, HANDLE *hangs)
 {
-    HANDLE hanging = CreateEventW(NULL, TRUE, FALSE, FAKE_HANGING_EVENT);
+    HANDLE hanging = CreateEventW(NULL, TRUE, FALSE, event);
 
     *hangs = CreateSemaphoreW(NULL, 0, LONG_MAX, semaphore);
     if (hanging == NULL || *hangs == NULL)
@@ -506,7 +506,7 @@ make_hang(const WCHAR *semaphore, HANDLE *hangs)
 static void
 test_stop_unheard(void)
 {
-    HANDLE hangs, hanging = make_hang(FAKE_HANGS_WAITING, &hangs);
+    HANDLE hangs, hanging = make_hang(FAKE_HANGING_EVENT, FAKE_HANGS_WAITING, &hangs);
 
     begin();
     SetEvent(hanging);
@@ -521,7 +521,7 @@ test_stop_unheard(void)
 static void
 test_stop_opening(void)
 {
-    HANDLE hangs, hanging = make_hang(FAKE_HANGS_OPENING, &hangs);
+    HANDLE hangs, hanging = make_hang(FAKE_HANGING_EVENT, FAKE_HANGS_OPENING, &hangs);
 
     begin();
     SetEvent(hanging);
@@ -531,6 +531,77 @@ test_stop_opening(void)
     CloseHandle(hangs);
     host_rescind(1);
     end_hanging(hanging);
+}
+
+/* The daemon's own thread does not come back from unloading vmbuspipe.dll, and holds the lock that
+ * everybody takes who looks for a function of Windows or ends a thread or the process in order. */
+static void
+test_stop_unloading(void)
+{
+    HANDLE hangs, hanging = make_hang(FAKE_UNLOADING_EVENT, FAKE_HANGS_UNLOADING, &hangs);
+
+    begin();
+    SetEvent(hanging);
+    end_hanging(hanging);
+    if (WaitForSingleObject(hangs, 0) != WAIT_OBJECT_0)
+        fail("vmbuspipe.dll was not unloaded");
+    CloseHandle(hangs);
+}
+
+/* The output of a command that was begun before, once it is over. */
+static void
+expect_end(HANDLE process, HANDLE read_end, const char *contained)
+{
+    static char text[16384];
+
+    read_output(read_end, text, sizeof text);
+    if (strstr(text, contained) == NULL)
+        fail("it said \"%s\", expected \"%s\"", text, contained);
+    WaitForSingleObject(process, INFINITE);
+    CloseHandle(read_end);
+    CloseHandle(process);
+}
+
+/* A stop that comes while the service still starts: it says no more than what is true. */
+static void
+test_stop_starting(void)
+{
+    HANDLE hangs, loading = make_hang(FAKE_LOADING_EVENT, FAKE_HANGS_LOADING, &hangs);
+    HANDLE start, start_output, stop, stop_output;
+    DWORD state = 0;
+
+    expect(L"install", 0, "Installed");
+    start = start_program(L"start", &start_output);
+    if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
+        fail("vmbuspipe.dll is not loaded");
+    stop = start_program(L"stop", &stop_output);
+    if (WaitForSingleObject(stop, 1000) != WAIT_TIMEOUT)
+        fail("the service starts, and stop does not wait for that");
+    SetEvent(loading);
+    expect_end(stop, stop_output, "Stopped.");
+    if (hvs_service_state(&state) != ERROR_SUCCESS || state != SERVICE_STOPPED)
+        fail("stopped, and the service is in state %lu", state);
+    expect_end(start, start_output, "");
+    CloseHandle(hangs);
+    CloseHandle(loading);
+    expect(L"uninstall", 0, "Removed");
+}
+
+/* vmbuspipe.dll cannot be loaded to the end: the service gives up, and the next try works. */
+static void
+test_stop_loading(void)
+{
+    HANDLE hangs, loading = make_hang(FAKE_LOADING_EVENT, FAKE_HANGS_LOADING, &hangs);
+    DWORD state = 0;
+
+    expect(L"install", 0, "Installed");
+    expect(L"start", 1, "starting the service");
+    if (hvs_service_state(&state) != ERROR_SUCCESS || state != SERVICE_STOPPED)
+        fail("it did not start, and is in state %lu", state);
+    CloseHandle(hangs);
+    CloseHandle(loading);
+    expect(L"start", 0, "Started");
+    expect(L"uninstall", 0, "Removed");
 }
 
 /* ---- failing ---- */
@@ -1303,6 +1374,9 @@ static const struct {
     { "stop/hanging", test_stop_hanging },
     { "stop/unheard", test_stop_unheard },
     { "stop/opening", test_stop_opening },
+    { "stop/unloading", test_stop_unloading },
+    { "stop/starting", test_stop_starting },
+    { "stop/loading", test_stop_loading },
     { "failing", test_failing },
     { "closing/server", test_server_closes },
     { "closing/host", test_host_closes },
