@@ -111,6 +111,8 @@ add_error(struct hvs_publish *publish, const struct hvs_status *status, struct h
     }
 }
 
+static const char nothing[HVS_PUBLISH_VALUES][HVS_PUBLISH_TEXT_MAX] = { "" };
+
 void
 hvs_publish_init(struct hvs_publish *publish)
 {
@@ -139,7 +141,16 @@ hvs_publish_update(struct hvs_publish *publish, unsigned setting, const struct h
 void
 hvs_publish_end(struct hvs_publish *publish)
 {
-    const char nothing[HVS_PUBLISH_VALUES][HVS_PUBLISH_TEXT_MAX] = { "" };
-
     make_so(publish, nothing);
+}
+
+DWORD
+hvs_publish_clear(void)
+{
+    struct hvs_publish publish = { .complained = false };
+    DWORD error;
+
+    hvs_publish_init(&publish);
+    error = write_changes(&publish, nothing);
+    return error == ERROR_FILE_NOT_FOUND ? ERROR_SUCCESS : error;
 }

@@ -8,14 +8,16 @@
  *                             ended, with its time, or nothing
  *
  * The key belongs to the integration services, which pass on what is in it: one that is missing is
- * not made. The values are taken out when the service stops. What fails is logged once. The daemon's
- * thread only.
+ * not made. The values are taken out when the service stops. What fails is logged once. The
+ * daemon's thread only.
  */
 #ifndef HVS_WINDOWS_PUBLISH_H
 #define HVS_WINDOWS_PUBLISH_H
 
 #include "common/settings.h"
 #include "common/status.h"
+
+#include <windows.h>
 
 enum { HVS_PUBLISH_STATE, HVS_PUBLISH_VERSION, HVS_PUBLISH_LAST_ERROR, HVS_PUBLISH_VALUES };
 
@@ -38,5 +40,8 @@ void hvs_publish_update(struct hvs_publish *publish, unsigned setting,
                         const struct hvs_status *status);
 /* Takes back what was published. */
 void hvs_publish_end(struct hvs_publish *publish);
+/* Takes out what a service that was killed has left, while none runs; from any program. An error of
+ * the system; that there is nothing is none. */
+DWORD hvs_publish_clear(void);
 
 #endif

@@ -1352,6 +1352,40 @@ test_install(void)
     }
 }
 
+/* What a service that was ended by force has told the host goes, too. */
+static void
+test_install_forced(void)
+{
+    static const WCHAR machine[] = L"SOFTWARE\\Microsoft\\Virtual Machine";
+    static const WCHAR guest[] = L"SOFTWARE\\Microsoft\\Virtual Machine\\Guest";
+    char bytes[64];
+    struct hvs_text told;
+    HANDLE hangs, hanging = make_hang(FAKE_HANGING_EVENT, FAKE_HANGS_OPENING, &hangs);
+    uint64_t before;
+
+    registry_set_number(guest, L"Test", 1);
+    before = registry_hash();
+    begin();
+    SetEvent(hanging);
+    host_offer(1, MESSAGES);
+    if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
+        fail("the channel is not opened");
+    if (stop_in_time() != ERROR_SERVICE_REQUEST_TIMEOUT)
+        fail("it was not ended by force");
+    host_rescind(1);
+    host_stop_control();
+    CloseHandle(hangs);
+    CloseHandle(hanging);
+    hvs_text_init(&told, bytes, sizeof bytes);
+    hvs_registry_read_string(guest, L"HvSessionState", &told);
+    if (strcmp(bytes, "ready") != 0)
+        fail("it has left \"%s\"", bytes);
+    expect(L"uninstall", 0, "Removed");
+    if (registry_hash() != before)
+        fail("the registry is not as it was before");
+    registry_delete_key(machine);
+}
+
 /* ---- all of them ---- */
 
 static const struct {
@@ -1362,6 +1396,7 @@ static const struct {
     { "run", test_run },
     { "bundle", test_bundle },
     { "install", test_install },
+    { "install/forced", test_install_forced },
     { "config", test_config },
     { "registry", test_registry },
     { "status-pipe", test_status_pipe },

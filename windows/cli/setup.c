@@ -1,5 +1,6 @@
 #include "parts.h"
 
+#include "../publish.h"
 #include "../service.h"
 #include "../setup.h"
 #include "../wide.h"
@@ -116,6 +117,9 @@ hvs_cli_uninstall(int count, char **arguments)
     error = hvs_service_stop();
     if (error != ERROR_SUCCESS && error != ERROR_SERVICE_DOES_NOT_EXIST)
         return hvs_cli_complain_error("stopping the service", error);
+    error = hvs_publish_clear();
+    if (error != ERROR_SUCCESS)
+        return hvs_cli_complain_error("taking back what the host is told", error);
     hvs_text_init(&text, lines, sizeof lines);
     hvs_setup_undo(false, &text, &result);
     hvs_cli_print(lines);
