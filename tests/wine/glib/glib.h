@@ -15,6 +15,7 @@
 typedef int           gboolean;
 typedef unsigned char guchar;
 typedef uint8_t       guint8;
+typedef uint16_t      guint16;
 typedef unsigned      guint;
 typedef size_t        gsize;
 typedef void         *gpointer;
@@ -227,6 +228,48 @@ static inline int
 g_ascii_xdigit_value(char c)
 {
     return isdigit((guchar)c) ? c - '0' : tolower((guchar)c) - 'a' + 10;
+}
+
+/* The bytes that follow the first one of a character, which has that many value bits; -1: none
+ * begins so. */
+static inline int
+shim_utf8_more(guchar first, uint32_t *value)
+{
+    static const struct {
+        guchar mask, mark;
+    } kinds[] = { { 0x80, 0 }, { 0xe0, 0xc0 }, { 0xf0, 0xe0 }, { 0xf8, 0xf0 } };
+
+    for (int i = 0; i < (int)G_N_ELEMENTS(kinds); i++)
+        if ((first & kinds[i].mask) == kinds[i].mark) {
+            *value = first & (guchar)~kinds[i].mask;
+            return i;
+        }
+    return -1;
+}
+
+/* Of a whole string: length is -1, end NULL. */
+static inline gboolean
+g_utf8_validate(const char *string, int length, const char **end)
+{
+    static const uint32_t smallest[] = { 0, 0x80, 0x800, 0x10000 };
+
+    (void)length;
+    (void)end;
+    while (*string != '\0') {
+        uint32_t value = 0;
+        int more = shim_utf8_more((guchar)*string++, &value);
+
+        if (more < 0)
+            return FALSE;
+        for (int i = 0; i < more; i++) {
+            if (((guchar)*string & 0xc0) != 0x80)
+                return FALSE;
+            value = value << 6 | ((guchar)*string++ & 0x3f);
+        }
+        if (value < smallest[more] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 typedef struct {
