@@ -62,10 +62,10 @@ struct hvs_host_class {
     void (*woke)(hvs_host *host);
     /* What to poll .fd for, beside errors. */
     short (*events)(hvs_host *host, bool input, bool output);
-    /* What poll() has said. OK. */
+    /* What poll() has said. A channel's signal stays in .fd, for now. OK. */
     enum hvs_host_result (*handle_events)(hvs_host *host, short revents);
-    /* Takes a signal out of .fd that handle_events() has left there. Whoever polls .fd again and has
-     * called nothing of the above between has to. OK. */
+    /* Takes that signal. Before .fd is polled again, by this or by prepare_to_wait(), or poll() says
+     * the same once more; output that is FULL has taken it. OK. */
     enum hvs_host_result (*take_signal)(hvs_host *host);
 
     /* Closes it towards the host and frees it. */

@@ -21,7 +21,7 @@
 #define BUSY_ROUNDS 16u
 /* Descriptors that connecting to a server may take for a moment, with those of other sessions. */
 #define CONNECT_DESCRIPTORS 16u
-/* So few bytes at a time are little. */
+/* While fewer bytes come at a time, one piece is offered to them: less to do for the kernel. */
 #define LITTLE 4096u
 /* Bytes of a refused PDU that go to the log. */
 #define HEXDUMP_MAX 64u

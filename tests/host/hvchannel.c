@@ -323,8 +323,8 @@ hvhost_channel_take_signal(hvhost_channel *channel)
     return receive_signal(channel, MSG_DONTWAIT);
 }
 
-/* Takes the next signal or finds the end; false: none came in so many milliseconds. Who can wait for
- * ever makes one call only, since a real host has none to make at all. */
+/* Takes the next signal or finds the end; false: none came in so many milliseconds. Who can wait
+ * for ever makes one call only, since a real host has none to make at all. */
 static bool
 await_signal(hvhost_channel *channel, int timeout)
 {

@@ -158,9 +158,9 @@ class Guest:
                 raise Failure("%d packages %s in %s: packaging/debian/build.sh makes them" %
                               (len(found), kind, self.arguments.packages))
             with open(found[0], "rb") as file:
-                self.vm.put("/root/" + os.path.basename(found[0]), file.read())
+                self.vm.put("/tmp/" + os.path.basename(found[0]), file.read())
             names.append("./" + os.path.basename(found[0]))
-        self.vm.run("cd /root && DEBIAN_FRONTEND=noninteractive apt-get install -y " +
+        self.vm.run("cd /tmp && DEBIAN_FRONTEND=noninteractive apt-get install -y " +
                     " ".join(names), COMMAND_TIMEOUT)
         self.step("apt install %s: done" % " ".join(names))
 

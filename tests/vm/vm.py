@@ -581,7 +581,7 @@ class VM:
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-monitor", "none",
             "-accel", "tcg,thread=multi", "-M", "pc", "-cpu", "Nehalem", "-smp", str(cpus),
             "-m", str(memory), *boot,
-            # What protects from faults that an emulated processor does not have takes half its time.
+            # What protects from faults that an emulated processor lacks takes half of its time.
             "-append", "console=ttyS0 loglevel=5 log_buf_len=4M panic=-1 tsc=reliable %s %s" %
             (words, "" if mitigations else "mitigations=off"),
             "-serial", "stdio",

@@ -1,6 +1,6 @@
-/* Writes the icons of hvsession-tray.exe and hvsession.exe, the working one of icon.c, into the folder
- * that is named. Run by hand when windows/tray/icon.c has changed; a unit test compares the files with
- * it.
+/* Writes the icons of hvsession-tray.exe and hvsession.exe, the working one of icon.c, into the
+ * folder that is named. Run by hand when windows/tray/icon.c has changed; a unit test compares the
+ * files with it.
  *
  *     cc -std=c11 -I. windows/tray/icons/make-ico.c windows/tray/icon.c -o make-ico
  *     ./make-ico windows/tray/icons
