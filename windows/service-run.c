@@ -25,6 +25,7 @@ static struct {
     CRITICAL_SECTION      lock;   /* status and daemon; the guard does without: it must not hang */
     HANDLE                started, stopping, ended; /* manual-reset events, for the guard */
     HANDLE                overdue, told; /* likewise, between it and who has the last words */
+    HANDLE                on_guard;      /* auto-reset event: one of the two runs */
     bool                  vanishes; /* a failure is a process that vanishes: before Vista */
     const char *volatile  doing;    /* of the daemon's thread */
     volatile LONG         error;    /* why the service ends; NO_ERROR: somebody wants it to */
@@ -138,6 +139,7 @@ static unsigned __stdcall
 say_last_words(void *argument)
 {
     (void)argument;
+    SetEvent(service.on_guard);
     WaitForSingleObject(service.overdue, INFINITE);
     report_end((DWORD)service.error);
     hvs_log(HVS_LOG_WARNING, "did not %s in time: %s; the process is ended",
@@ -162,11 +164,12 @@ is_in_time(void)
 
 /* Threads may be inside of calls that nobody can interrupt, and hold the loader's lock while they
  * load a library: neither a new thread nor a look at what a library has would get by. So this one
- * and the one above are there from the beginning, and know all that they need. */
+ * and the one above run before anything else does, and know all that they need. */
 static unsigned __stdcall
 guard(void *argument)
 {
     (void)argument;
+    SetEvent(service.on_guard);
     if (is_in_time())
         return 0;
     SetEvent(service.overdue);
@@ -175,6 +178,7 @@ guard(void *argument)
     return 0;
 }
 
+/* Returns when it runs: a thread that is only created takes the loader's lock first. */
 static DWORD
 start_thread(unsigned(__stdcall *function)(void *))
 {
@@ -183,6 +187,7 @@ start_thread(unsigned(__stdcall *function)(void *))
     if (thread == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
     CloseHandle(thread);
+    WaitForSingleObject(service.on_guard, INFINITE);
     return ERROR_SUCCESS;
 }
 
@@ -198,6 +203,9 @@ start_guard(void)
         if (*events[i] == NULL)
             return GetLastError();
     }
+    service.on_guard = CreateEventW(NULL, FALSE, FALSE, NULL);
+    if (service.on_guard == NULL)
+        return GetLastError();
     error = start_thread(say_last_words);
     return error == ERROR_SUCCESS ? start_thread(guard) : error;
 }
