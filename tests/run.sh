@@ -6,8 +6,9 @@
 #   tests/run.sh --no-install       take the machine as it is
 #   tests/run.sh -R REGEX           only the CTest tests whose name matches
 #
-# Large downloads and the QEMU build are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession. The last
-# line is "N passed, N failed", with ", N skipped" if there were any; the exit status says the same.
+# Large downloads, the QEMU build and what the compilers made are kept in
+# ${XDG_CACHE_HOME:-~/.cache}/hvsession. The last line is "N passed, N failed", with ", N skipped" if
+# there were any; the exit status says the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,9 +52,14 @@ run_tests() { # REPORT PRESET [ctest arguments]
     fi
 }
 
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/hvsession
+export CCACHE_DIR=$cache/ccache CCACHE_MAXSIZE=500M
+
 build() { # PRESET
+    local launcher=()
     step "build $1"
-    cmake --preset "$1" > "$results/$1.configure.log" 2>&1 || {
+    ! command -v ccache > /dev/null || launcher=(-D CMAKE_C_COMPILER_LAUNCHER=ccache)
+    cmake --preset "$1" "${launcher[@]}" > "$results/$1.configure.log" 2>&1 || {
         cat "$results/$1.configure.log"
         return 1
     }

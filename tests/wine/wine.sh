@@ -13,8 +13,8 @@
 # tests. x64 runs in this system's Wine. So do the others, if that Wine has its 32-bit part (package
 # wine32); else they run in a small Debian root of their own that has, since i386 packages often
 # cannot be installed beside newer amd64 ones. That root takes root rights, and some minutes once.
-# Prefixes and root are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession/wine. Two runs of one bitness
-# wait for each other.
+# Prefixes and root are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession/wine. There are two prefixes of
+# x86 and of x64, for two runs at a time; others wait.
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hvsession/wine
@@ -105,22 +105,63 @@ if [ "$bitness" != x64 ] && ! has_wine32; then
 fi
 
 mkdir -p "$cache"
-exec 8> "$cache/$bitness.lock"
-flock 8
-[ "$run" = plain ] || make_root 7> "$cache/root.lock"
-export WINEPREFIX=$cache/prefix-$bitness WINEDEBUG=${WINEDEBUG:--all}
+
+# Wine keeps one address for itself, and about once in ten thousand times the kernel has placed
+# something there when a process starts: so nothing is placed by chance, where that is allowed.
+fixed=()
+! setarch -R true 2> /dev/null || fixed=(setarch -R)
+
+# The prefix is this run's from here on, if it can be had.
+lock() { # PREFIX [flock option]
+    exec 8> "$cache/$1.lock"
+    flock "${@:2}" 8
+}
+
+make_prefix() { # PREFIX
+    export WINEPREFIX=$cache/prefix-$1
+    [ ! -e "$WINEPREFIX/.complete" ] || return 0
+    rm -rf "$WINEPREFIX"
+    mkdir -p "$WINEPREFIX"
+    ("$run" "${fixed[@]}" wineboot --init) > "$cache/wineboot-$1.log" 2>&1 \
+        || fail "wineboot failed, see $cache/wineboot-$1.log"
+    ("$run" wineserver --wait) || true
+    touch "$WINEPREFIX/.complete"
+}
+
+# One like another that is there: quicker than a new one.
+copy_prefix() { # PREFIX OTHER
+    [ ! -e "$cache/prefix-$1/.complete" ] || return 0
+    exec 9> "$cache/$2.lock"
+    flock 9
+    rm -rf "$cache/prefix-$1" "$cache/prefix-$1.new"
+    cp -a "$cache/prefix-$2" "$cache/prefix-$1.new"
+    mv "$cache/prefix-$1.new" "$cache/prefix-$1"
+    exec 9>&-
+}
+
+export WINEDEBUG=${WINEDEBUG:--all}
 [ "$bitness" != win32 ] || export WINEARCH=win32
 # No menus, no browser, no .NET: nothing asks and nothing is downloaded.
 export WINEDLLOVERRIDES="winemenubuilder.exe,mscoree,mshtml="
-if [ ! -e "$WINEPREFIX/.complete" ]; then
-    rm -rf "$WINEPREFIX"
-    mkdir -p "$WINEPREFIX"
-    ("$run" wineboot --init) > "$cache/wineboot-$bitness.log" 2>&1 \
-        || fail "wineboot failed, see $cache/wineboot-$bitness.log"
-    ("$run" wineserver --wait) || true
-    touch "$WINEPREFIX/.complete"
+[ "$run" = plain ] || make_root 7> "$cache/root.lock"
+
+case $bitness in x86 | x64) second=$bitness-2 ;; *) second= ;; esac
+if [ "$program" = --prepare ]; then
+    lock "$bitness"
+    make_prefix "$bitness"
+    [ -z "$second" ] || { lock "$second"; copy_prefix "$second" "$bitness"; }
+    exit 0
 fi
-[ "$program" != --prepare ] || exit 0
+if [ -z "$second" ]; then
+    lock "$bitness"
+    make_prefix "$bitness"
+elif lock "$bitness" --nonblock; then
+    make_prefix "$bitness"
+else
+    lock "$second"
+    copy_prefix "$second" "$bitness"
+    export WINEPREFIX=$cache/prefix-$second
+fi
 
 # Ends whatever runs in the prefix: services outlive the program that started them.
 end_all() {
@@ -135,6 +176,6 @@ trap 'exit 130' INT
 status=0
 command=(wine "$program" "$@")
 [ "$program" != --enter ] || command=("$@")
-("$run" "${command[@]}") <&0 &
+("$run" "${fixed[@]}" "${command[@]}") <&0 &
 wait $! || status=$?
 exit "$status"
