@@ -34,7 +34,7 @@ chmod -R u=rwX,go=rX "$work/hvsession"
 
 cd "$work/hvsession"
 # Symbols for a debugger are for those who build for themselves.
-DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-} noautodbgsym parallel=$(nproc)"
+DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:+$DEB_BUILD_OPTIONS }noautodbgsym parallel=$(nproc)"
 export DEB_BUILD_OPTIONS
 dpkg-buildpackage --build=binary --unsigned-changes --unsigned-buildinfo
 mv "$work"/*.deb "$work"/*.buildinfo "$work"/*.changes "$out/"
