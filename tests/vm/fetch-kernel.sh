@@ -3,7 +3,8 @@
 #   vmlinuz, release (what uname -r says), lib/modules/RELEASE with the modules that the guest needs
 #
 # The newest version that Debian has, found through the meta package and asked for once a day; the
-# cloud flavour if it has all modules, else the ordinary one.
+# cloud flavour if it has all modules, else the ordinary one. If it cannot be had, the one that was
+# used last.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -24,8 +25,8 @@ mkdir -p "$cache"
 exec 9> "$cache/lock-$series"
 flock 9
 current=$cache/current-$series
-if [ -n "$(find "$current" -mtime -1 2>/dev/null)" ] &&
-    [ -e "$cache/$(cat "$current")/release" ]; then
+kept() { [ -e "$current" ] && [ -e "$cache/$(cat "$current")/release" ]; }
+if [ -n "$(find "$current" -mtime -1 2>/dev/null)" ] && kept; then
     echo "$cache/$(cat "$current")"
     exit
 fi
@@ -67,7 +68,7 @@ for suite in "${suites[@]}"; do
     mapfile -t apt <<< "$options"
     for flavour in cloud-amd64 amd64; do
         package=$(apt-cache "${apt[@]}" depends "linux-image-$flavour" |
-            sed -n "s/^ *Depends: \(linux-image-$series\..*\)/\1/p" | sed -n 1p)
+            sed -n "s/^ *Depends: \(linux-image-$series\..*\)/\1/p" | sed -n 1p) || package=
         [ -n "$package" ] || continue
         version=$(apt-cache "${apt[@]}" policy "$package" | sed -n 's/^ *Candidate: //p')
         name=${package#linux-image-}_${version//[:~]/_}
@@ -75,7 +76,11 @@ for suite in "${suites[@]}"; do
             echo "fetch-kernel.sh: $package $version from $suite" >&2
             rm -rf "$cache/dl-$series"
             mkdir "$cache/dl-$series"
-            (cd "$cache/dl-$series" && apt-get "${apt[@]}" -q download "$package") >&2
+            if ! (cd "$cache/dl-$series" && apt-get "${apt[@]}" -q download "$package") >&2; then
+                # What there is will do, rather than another flavour, or to wait for time-outs.
+                ! kept || break 2
+                continue
+            fi
             unpack "$cache/dl-$series/"*.deb "$cache/$name.new"
             if [ -e "$cache/$name.new/missing" ]; then
                 echo "fetch-kernel.sh: $package lacks $(xargs < "$cache/$name.new/missing")" >&2
@@ -89,6 +94,6 @@ for suite in "${suites[@]}"; do
         exit
     done
 done
-[ -e "$current" ] || fail "no $series kernel in ${suites[*]}"
+kept || fail "no $series kernel to be had from ${suites[*]}"
 echo "fetch-kernel.sh: using the $series kernel of $(date -r "$current" +%F)" >&2
 echo "$cache/$(cat "$current")"
