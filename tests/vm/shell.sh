@@ -21,6 +21,10 @@ while getopts mp: option; do
     esac
 done
 shift $((OPTIND - 1))
+if [ ! -t 0 ]; then
+    echo "shell.sh: a shell needs a terminal" >&2
+    exit 2
+fi
 
 qemu=$("$here/build-qemu.sh" | tail -n 1)
 dir=$(mktemp -d -t hvt-XXXXXX)
