@@ -11,22 +11,26 @@ or with @no_guest. Tests that ask for the same guest share one, booted once, whi
 it found it (VM.settle) and with nothing to complain of (VM.check); a failed test takes it along.
 """
 
+import contextlib
 import fnmatch
 import glob
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 
 from vm import VM, Failure, HERE, build_image, build_qemu
 
 # CTest may run tests in any order, so the server keeps several guests, of 1 GiB at most each; and
-# no longer than this if nobody asks for any, in seconds: CTest itself may have been stopped.
+# no longer than this if nobody asks for any, in seconds: other tests may have the machine to
+# themselves meanwhile. Nor longer than what has started it: CTest, which people stop with Ctrl+C.
 SERVED_GUESTS = 3
-SERVED_IDLE = 180
+SERVED_IDLE = 1800
 
 
 class Test:
@@ -66,12 +70,12 @@ class Guests:
         found = [] if spec.fresh else [pair for pair in self.up if pair[0] == spec.key]
         if found:
             self.up.remove(found[0])
+            self.up.insert(0, found[0])
         else:
             while len(self.up) >= self.most:
                 self.up.pop()[1].close()
-            found = [(spec.key, VM(**spec.arguments))]
-            print("# guest %s up in %.1f s" % (spec.name, found[0][1].boot_seconds), flush=True)
-        self.up.insert(0, found[0])
+            self.up.insert(0, (spec.key, VM(**spec.arguments)))
+            print("# guest %s up in %.1f s" % (spec.name, self.vm.boot_seconds), flush=True)
         return self.vm
 
     def drop(self):
@@ -140,9 +144,13 @@ def run_all(tests):
 
 def build():
     """What every test needs; only the first time takes long."""
-    print(build_qemu())
-    for series in ("6.12", "6.1"):
-        print(*build_image(series))
+    try:
+        print(build_qemu())
+        for series in ("6.12", "6.1"):
+            print(*build_image(series))
+    except Failure as failure:
+        print(failure)
+        return 1
     return 0
 
 
@@ -159,9 +167,19 @@ def listen(path):
     return listener
 
 
+def end_with(process):
+    """Ends this process as SIGTERM does as soon as that one has ended."""
+    descriptor = os.pidfd_open(process)
+
+    def watch():
+        select.select([descriptor], [], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def serve(path, tests):
     """Runs the tests that clients name, in the background."""
-    listener = listen(path)
+    listener, starter = listen(path), os.getppid()
     if os.fork():
         return 0
     os.setsid()
@@ -170,27 +188,31 @@ def serve(path, tests):
         os.dup2(null, descriptor)
     guests, by_name, name = Guests(SERVED_GUESTS), {test.name: test for test in tests}, ""
     try:
+        end_with(starter)
         while name != "--stop":
             client, _ = listener.accept()
             client.settimeout(None)
-            with client, client.makefile("r") as lines, client.makefile("w") as sys.stdout:
-                name = lines.readline().strip()
-                try:
+            os.dup2(client.fileno(), 2)     # for what scripts say
+            try:
+                with client, client.makefile("r") as lines, client.makefile("w") as sys.stdout:
+                    name = lines.readline().strip()
                     if name in by_name:
                         run_and_tell(by_name[name], guests)
                     elif name != "--stop":
                         print("not ok %s: no such test" % name)
-                    sys.stdout.flush()
-                except (BrokenPipeError, ConnectionResetError):
-                    pass        # a client that has run out of time
-                if name == "--stop":
-                    guests.drop_all()
-                    os.unlink(path)
-    except socket.timeout:
-        os.unlink(path)
+                    else:
+                        guests.drop_all()
+                        os.unlink(path)
+            except (BrokenPipeError, ConnectionResetError):
+                pass        # a client that has run out of time: its last words come to nothing
+            finally:
+                os.dup2(null, 2)
+    except (socket.timeout, SystemExit):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
     finally:
         guests.drop_all()
-    os._exit(0)
+    return 0
 
 
 def via(path, name):
@@ -228,5 +250,6 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that the guest is stopped
+    for end in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):      # so that the guest is stopped
+        signal.signal(end, lambda number, _: sys.exit(128 + number))
     sys.exit(main(sys.argv[1:]))

@@ -35,9 +35,9 @@ PATTERN_PERIOD = 65521
 
 # Generous, because the machine is emulated and may share its processors with a build; what fails,
 # fails by an event long before.
-BOOT_TIMEOUT = 90
-EVENT_TIMEOUT = 30
-COMMAND_TIMEOUT = 60
+BOOT_TIMEOUT = 180
+EVENT_TIMEOUT = 60
+COMMAND_TIMEOUT = 90
 TRANSFER_TIMEOUT = 120
 
 FRAME_RUN, FRAME_STDIN, FRAME_KILL = 1, 2, 3
@@ -52,11 +52,19 @@ class Failure(Exception):
     """What a test expected did not happen."""
 
 
+def run_script(name, *arguments):
+    """The last line that a script of this directory prints. What is wrong it says itself, on the
+    error output."""
+    script = subprocess.run([os.path.join(HERE, name), *arguments], stdout=subprocess.PIPE,
+                            text=True)
+    if script.returncode:
+        raise Failure("%s failed, status %d" % (name, script.returncode))
+    return script.stdout.splitlines()[-1]
+
+
 def build_qemu():
     """The path of the emulator, built if need be."""
-    run = subprocess.run([os.path.join(HERE, "build-qemu.sh")], stdout=subprocess.PIPE, check=True,
-                         text=True)
-    return run.stdout.splitlines()[-1]
+    return run_script("build-qemu.sh")
 
 
 _images = {}
@@ -71,9 +79,7 @@ def build_image(series, programs=()):
         if _image_dir is None:
             _image_dir = tempfile.TemporaryDirectory(prefix="hvt-images-")
         out = os.path.join(_image_dir.name, "%s-%d.cpio" % (series, len(_images)))
-        run = subprocess.run([os.path.join(HERE, "make-initramfs.sh"), out, series, *programs],
-                             stdout=subprocess.PIPE, check=True, text=True)
-        _images[key] = (run.stdout.splitlines()[-1], out)
+        _images[key] = (run_script("make-initramfs.sh", out, series, *programs), out)
     return _images[key]
 
 
@@ -572,9 +578,9 @@ class VM:
         self.daemon = None      # a daemon.Daemon, if there has been one
         self._allowed_breaches = self._allowed_needless = 0
         self.host = self._agent = None
-        self.dir = tempfile.mkdtemp(prefix="hvt-")
         qemu = build_qemu()
         boot, words = self.boot_arguments(programs, modules)
+        self.dir = tempfile.mkdtemp(prefix="hvt-")
         self.started = time.monotonic()
         command = [
             qemu, "-L", "/usr/share/seabios", "-L", "/usr/share/qemu",
@@ -741,7 +747,8 @@ class VM:
             sock = socket.create_connection(("127.0.0.1", self.tcp_port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
-            sock = connect_unix(os.path.join(self.dir, "client"), time.monotonic() + 5)
+            sock = connect_unix(os.path.join(self.dir, "client"),
+                                time.monotonic() + EVENT_TIMEOUT)
         client = Client(sock)
         self._clients.append(client)
         return client
