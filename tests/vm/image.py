@@ -14,6 +14,8 @@ usage, 77 skipped because root or programs are missing (with CI=true a failure).
 """
 
 import argparse
+import contextlib
+import fcntl
 import glob
 import json
 import os
@@ -24,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 
-from vm import HERE, VM, Failure
+from vm import HERE, VM, Failure, run_script
 
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
 import chain  # noqa: E402: it is in another directory
@@ -88,16 +90,32 @@ class Debian(VM):
             raise Failure("the guest does not shut down" + self.describe()) from None
 
 
+def own_directory(run, parent):
+    """A directory that lasts as long as the run, or, if that is killed, until the next: who uses one
+    has it locked."""
+    def lock(path):
+        descriptor = os.open(path, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
+
+    for path in glob.glob(os.path.join(parent, "hvt-disk-*")):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            descriptor = lock(path)
+            shutil.rmtree(path)
+            os.close(descriptor)
+    path = tempfile.mkdtemp(prefix="hvt-disk-", dir=parent)
+    run.stack.callback(os.close, lock(path))
+    run.stack.callback(shutil.rmtree, path)
+    return path
+
+
 class Guest:
     """The disk, and the machine that runs with it."""
 
     def __init__(self, run, arguments):
         self.run_, self.arguments = run, arguments
-        made = subprocess.run([os.path.join(HERE, "image.sh")], stdout=subprocess.PIPE, check=True,
-                              text=True)
-        self.image = made.stdout.split()[-1]
-        self.directory = tempfile.mkdtemp(prefix="hvt-disk-", dir=os.path.dirname(self.image))
-        run.stack.callback(shutil.rmtree, self.directory)
+        self.image = run_script("image.sh")
+        self.directory = own_directory(run, os.path.dirname(self.image))
         self.disk = os.path.join(self.directory, "disk.img")
         subprocess.run(["cp", "--sparse=always", os.path.join(self.image, "disk.img"), self.disk],
                        check=True)
@@ -167,7 +185,9 @@ class Guest:
     # ---- what must be so
 
     def wait_ready(self):
-        log = self.vm.start("journalctl -f -n all -b -u hvsessiond.service")
+        # Of the service as it runs now, not of one before it.
+        log = self.vm.start("journalctl -f -n all _SYSTEMD_INVOCATION_ID=$(systemctl show "
+                            "-p InvocationID --value hvsessiond.service)")
         log.wait_line(READY, COMMAND_TIMEOUT)
         log.kill()
         self.step("hvsessiond has agreed with the host")
