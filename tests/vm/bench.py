@@ -131,6 +131,7 @@ class Bench:
             client.echo(bytes(SMALL))
             self.vm.run("udevadm settle")
             daemon.status()
+            daemon.wait_asleep()
             before = daemon.switches_and_run_time()
             self.vm.run("sleep %d" % IDLE_SECONDS)
             after = daemon.switches_and_run_time()

@@ -131,6 +131,13 @@ class Daemon:
         stat = self.vm.run("cat /proc/%d/task/*/stat" % self.pid).out
         return all(line.rpartition(")")[2].split()[0] == "S" for line in stat.splitlines())
 
+    def wait_asleep(self):
+        """Waits until it is: what it said last may not be the last that it does."""
+        deadline = time.monotonic() + EVENT_TIMEOUT
+        while not self.is_asleep():
+            if time.monotonic() > deadline:
+                raise Failure("it does not come to rest:\n" + self.log[-4000:])
+
     def memory(self):
         """Bytes of its own, which no file is behind."""
         rollup = self.vm.get("/proc/%d/smaps_rollup" % self.pid).decode()

@@ -260,10 +260,7 @@ def test_paused_and_slow_reader(vm):
     client = vm.connect()
     vm.host.command("reader 1 pause")
     client.order("source", MIB)
-    # the ring fills up, and stays so
-    full = 0
-    while full < 40000:
-        full = vm.host.channel(1)["unread"]
+    vm.host.wait_channel(1, lambda status: status["unread"] >= 40000, "a full ring")
     vm.host.command("reader 1 slow 20000 5")
     client.check_pattern(MIB)
     vm.host.command("reader 1 run")
@@ -276,8 +273,7 @@ def test_slow_client(vm):
     ring_echo(vm)
     client = vm.connect()
     client.order("source", 8 * MIB)
-    while vm.host.channel(1)["reading"]:
-        pass
+    vm.host.wait_channel(1, lambda status: not status["reading"], "full buffers")
     client.check_pattern(8 * MIB)
 
 

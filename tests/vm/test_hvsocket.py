@@ -93,6 +93,7 @@ def test_both_transports_at_once(vm):
 def test_five_at_once_and_a_sixth_waits(vm):
     daemon = hvsessiond(vm, LOOPBACK)
     clients = [begin(vm) for _ in range(5)]
+    daemon.status()     # all that it has said until now is here
     seen = daemon.count("started, over HvSocket")
     sixth = vm.call_hvsocket()
     sixth.send(connection_request(REQUESTED))

@@ -342,6 +342,7 @@ def test_storm_of_100_random_sessions_leaks_nothing(vm):
 def check_idle(vm, daemon):
     vm.run("udevadm settle")
     daemon.status()     # no event waits any more
+    daemon.wait_asleep()
     before = daemon.switches_and_run_time()
     vm.run("sleep %d" % IDLE_SECONDS)
     after = daemon.switches_and_run_time()
