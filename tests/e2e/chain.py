@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import os
 import pwd
+import random
 import re
 import secrets
 import select
@@ -32,10 +33,11 @@ import x11
 
 SOURCE = os.path.dirname(os.path.abspath(__file__))
 
-# How long each kind of thing may take, in seconds. Generous: a loaded machine is not a failure.
-START_TIMEOUT = 20
-LOGIN_TIMEOUT = 40
-END_TIMEOUT = 15
+# How long each kind of thing may take, in seconds. Generous: a loaded machine is not a failure. Who
+# has not ended by KILL_TIMEOUT is killed.
+START_TIMEOUT = 60
+LOGIN_TIMEOUT = 120
+END_TIMEOUT = 60
 KILL_TIMEOUT = 5
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 1024, 768
@@ -335,9 +337,9 @@ class TestUser:
                     found.append(os.pidfd_open(int(name)))
         return found
 
-    def _end_processes(self, number):
+    def _end_processes(self, number, timeout):
         """Sends them a signal, until none is left or the time is over; whether none is left."""
-        deadline = time.monotonic() + KILL_TIMEOUT
+        deadline = time.monotonic() + timeout
         while waiting := self.processes():
             with contextlib.ExitStack() as stack:
                 for descriptor in waiting:
@@ -353,8 +355,8 @@ class TestUser:
         return True
 
     def close(self):
-        if not self._end_processes(signal.SIGTERM):
-            self._end_processes(signal.SIGKILL)
+        if not self._end_processes(signal.SIGTERM, KILL_TIMEOUT):
+            self._end_processes(signal.SIGKILL, END_TIMEOUT)
         self._command("userdel", "--remove", self.name)
 
 
@@ -381,9 +383,13 @@ def edit_ini(text, changes):
 
 
 def free_port():
-    """A TCP port of 127.0.0.1 that is free now, for a program that cannot choose one itself."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """A TCP port of 127.0.0.1 that is free now, for a program that cannot choose one itself. Below
+    those that the kernel gives to whoever asks for any (ip_local_port_range): it may give one of
+    these to somebody else meanwhile."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Xrdp:

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* Nothing here takes longer unless it is broken, in milliseconds. */
-#define NAIVE_PATIENCE    10000
+#define NAIVE_PATIENCE    30000
 #define NAIVE_PIPE_HEADER 8u
 #define NAIVE_PACKET_MAX  16384u
 

@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE 10000
+#define PATIENCE 30000
 
 static const struct hvs_roots roots = HVS_ROOTS_SYSTEM;
 

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #define POOL "var/lib/hyperv/.kvp_pool_1"
-#define WAIT 10000 /* milliseconds that anything may take that ought to happen */
+#define WAIT 30000 /* milliseconds that anything may take that ought to happen */
 
 struct fixture {
     struct guest guest;
