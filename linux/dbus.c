@@ -11,7 +11,12 @@
 
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
 #define PROPERTIES     "org.freedesktop.DBus.Properties"
-/* Before the bus is looked for again, in milliseconds; doubled each time up to the greatest. */
+/* The bus itself. */
+#define BUS      "org.freedesktop.DBus"
+#define BUS_PATH "/org/freedesktop/DBus"
+#define REQUEST_NAME_IN_QUEUE 2u /* DBUS_REQUEST_NAME_REPLY_IN_QUEUE */
+/* Before the bus is looked for again, or asked for the name, in milliseconds; doubled each time up
+ * to the greatest. */
 #define RETRY_PAUSE     1000u
 #define RETRY_PAUSE_MAX 60000u
 /* A rate is taken over that time at most, in milliseconds: what moved after a longer rest was told
@@ -57,7 +62,7 @@ struct hvs_dbus {
 
     GDBusConnection *connection; /* NULL: no bus */
     gulong closed;               /* signal handler */
-    guint owner;
+    guint acquired;              /* subscription */
     guint object_manager; /* registration */
     struct object *manager;
     GPtrArray *sessions; /* of struct object */
@@ -69,14 +74,15 @@ struct hvs_dbus {
     struct hvs_facts facts;
     struct hvs_diagnosis diagnosis;
 
-    guint retry, retry_pause; /* timer; milliseconds */
+    guint retry, retry_pause; /* timer, for the bus or its name; milliseconds */
     GFileMonitor *socket;     /* waits for that of the bus */
-    bool absence_told, name_lost;
+    bool absence_told, name_missed;
     guint update;   /* timer */
     gint64 updated; /* monotonic, microseconds; 0: not on this connection */
 };
 
 static void connect_to_bus(hvs_dbus *dbus);
+static gboolean on_retry(gpointer user_data);
 
 /* ---- status ---- */
 
@@ -596,28 +602,78 @@ call_object_manager(GDBusConnection *connection, const char *sender, const char 
 /* ---- the bus ---- */
 
 static void
-on_name_acquired(GDBusConnection *connection, const char *name, gpointer user_data)
+retry_later(hvs_dbus *dbus)
+{
+    dbus->retry = g_timeout_add(dbus->retry_pause, on_retry, dbus);
+    dbus->retry_pause = MIN(dbus->retry_pause * 2, RETRY_PAUSE_MAX);
+}
+
+static void
+on_name_acquired(GDBusConnection *connection, const char *sender, const char *path,
+                 const char *interface, const char *signal, GVariant *parameters,
+                 gpointer user_data)
 {
     hvs_dbus *dbus = user_data;
 
     (void)connection;
-    dbus->name_lost = false;
-    hvs_log(HVS_LOG_INFO, "D-Bus: published as %s", name);
+    (void)sender;
+    (void)path;
+    (void)interface;
+    (void)signal;
+    (void)parameters;
+    dbus->name_missed = false;
+    dbus->retry_pause = RETRY_PAUSE;
+    hvs_log(HVS_LOG_INFO, "D-Bus: published as " HVS_DBUS_NAME);
 }
 
-/* Told once: the bus gives the name as soon as whoever has it lets it go. */
+/* Told once. */
 static void
-on_name_lost(GDBusConnection *connection, const char *name, gpointer user_data)
+miss_name(hvs_dbus *dbus, const char *why)
 {
-    hvs_dbus *dbus = user_data;
+    if (!dbus->name_missed)
+        hvs_log(HVS_LOG_WARNING,
+                "D-Bus: the name " HVS_DBUS_NAME " is not ours: %s; hvsession status cannot reach "
+                "this service meanwhile",
+                why);
+    dbus->name_missed = true;
+}
 
-    if (connection == NULL || g_dbus_connection_is_closed(connection) || dbus->name_lost)
+static void
+on_name_requested(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+    GDBusConnection *connection = G_DBUS_CONNECTION(source);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GVariant) reply = g_dbus_connection_call_finish(connection, result, &error);
+    g_autofree char *why = NULL;
+    hvs_dbus *dbus = user_data;
+    guint32 answer = 0;
+
+    /* Then dbus is gone already. */
+    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return;
-    dbus->name_lost = true;
-    hvs_log(HVS_LOG_WARNING,
-            "D-Bus: the name %s is not ours: another process has it, or the bus's policy for this "
-            "user is not installed; hvsession status cannot reach this service meanwhile",
-            name);
+    /* Then the connection is. */
+    if (connection != dbus->connection || g_dbus_connection_is_closed(connection))
+        return;
+    if (reply != NULL) {
+        g_variant_get(reply, "(u)", &answer);
+        /* The bus gives it to us as soon as whoever has it lets it go. */
+        if (answer == REQUEST_NAME_IN_QUEUE)
+            miss_name(dbus, "another process has it");
+        return;
+    }
+    /* The bus may not have read our policy yet, and does not tell when it has. */
+    g_dbus_error_strip_remote_error(error);
+    why = g_strdup_printf("the bus refuses it (%s)", error->message);
+    miss_name(dbus, why);
+    retry_later(dbus);
+}
+
+static void
+request_name(hvs_dbus *dbus)
+{
+    g_dbus_connection_call(dbus->connection, BUS, BUS_PATH, BUS, "RequestName",
+                           g_variant_new("(su)", HVS_DBUS_NAME, 0), G_VARIANT_TYPE("(u)"),
+                           G_DBUS_CALL_FLAGS_NONE, -1, dbus->cancellable, on_name_requested, dbus);
 }
 
 static void
@@ -650,10 +706,11 @@ static void
 forget_bus(hvs_dbus *dbus)
 {
     g_clear_handle_id(&dbus->update, g_source_remove);
+    g_clear_handle_id(&dbus->retry, g_source_remove);
     if (dbus->connection == NULL)
         return;
     g_clear_signal_handler(&dbus->closed, dbus->connection);
-    g_clear_handle_id(&dbus->owner, g_bus_unown_name);
+    g_dbus_connection_signal_unsubscribe(dbus->connection, dbus->acquired);
     g_clear_pointer(&dbus->polkit, hvs_polkit_free);
     hvs_checkup_dismiss(dbus->checkup);
     dbus->looked = false;
@@ -663,7 +720,7 @@ forget_bus(hvs_dbus *dbus)
         g_dbus_connection_unregister_object(dbus->connection, dbus->object_manager);
     dbus->object_manager = 0;
     dbus->updated = 0;
-    dbus->name_lost = false;
+    dbus->name_missed = false;
     g_clear_object(&dbus->connection);
 }
 
@@ -673,7 +730,10 @@ on_retry(gpointer user_data)
     hvs_dbus *dbus = user_data;
 
     dbus->retry = 0;
-    connect_to_bus(dbus);
+    if (dbus->connection != NULL)
+        request_name(dbus);
+    else
+        connect_to_bus(dbus);
     return G_SOURCE_REMOVE;
 }
 
@@ -744,13 +804,6 @@ wait_for_socket(hvs_dbus *dbus)
 }
 
 static void
-retry_later(hvs_dbus *dbus)
-{
-    dbus->retry = g_timeout_add(dbus->retry_pause, on_retry, dbus);
-    dbus->retry_pause = MIN(dbus->retry_pause * 2, RETRY_PAUSE_MAX);
-}
-
-static void
 on_closed(GDBusConnection *connection, gboolean remote_peer_vanished, GError *error,
           gpointer user_data)
 {
@@ -797,9 +850,10 @@ on_connected(GObject *source, GAsyncResult *result, gpointer user_data)
     dbus->polkit = hvs_polkit_new();
     /* Everything is there before anybody can know the name. */
     publish_all(dbus);
-    dbus->owner =
-        g_bus_own_name_on_connection(dbus->connection, HVS_DBUS_NAME, G_BUS_NAME_OWNER_FLAGS_NONE,
-                                     on_name_acquired, on_name_lost, dbus, NULL);
+    dbus->acquired = g_dbus_connection_signal_subscribe(
+        dbus->connection, BUS, BUS, "NameAcquired", BUS_PATH, HVS_DBUS_NAME,
+        G_DBUS_SIGNAL_FLAGS_NONE, on_name_acquired, dbus, NULL);
+    request_name(dbus);
 }
 
 static void

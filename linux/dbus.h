@@ -1,10 +1,10 @@
 /* The service on the system bus: io.github.hvsession1, as linux/io.github.hvsession1.xml documents
  * it. Main thread only.
  *
- * Nothing depends on the bus: where there is none its socket is waited for, one that fails is tried
- * again after pauses of up to a minute, and when it goes away everything is published anew on the
- * next one. Without a bus, or while nothing changes, there is no work and no wake-up for what is
- * published here.
+ * Nothing depends on the bus: where there is none its socket is waited for, one that fails or
+ * refuses the name is tried again after pauses of up to a minute, and when it goes away everything
+ * is published anew on the next one. Without a bus, or while nothing changes, there is no work and
+ * no wake-up for what is published here.
  */
 #ifndef HVS_LINUX_DBUS_H
 #define HVS_LINUX_DBUS_H

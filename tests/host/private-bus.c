@@ -39,12 +39,24 @@ static const char configuration[] =
     "    <allow own=\"io.github.hvsession1\"/>\n"
     "  </policy>\n"
     "  <include>" DBUS_POLICY "</include>\n"
+    "%s"
     "</busconfig>\n";
+
+/* policy: what stands behind everything else. */
+static void
+configure(const struct private_bus *bus, const char *policy)
+{
+    g_autofree char *file = g_build_filename(bus->directory, "bus.conf", NULL);
+    g_autofree char *text =
+        g_strdup_printf(configuration, bus->address, g_get_user_name(), policy);
+
+    g_assert_true(g_file_set_contents(file, text, -1, NULL));
+}
 
 void
 private_bus_init(struct private_bus *bus)
 {
-    g_autofree char *path = NULL, *text = NULL, *file = NULL;
+    g_autofree char *path = NULL;
 
     *bus = (struct private_bus){ .directory = g_dir_make_tmp("test-dbus-XXXXXX", NULL) };
     g_assert_nonnull(bus->directory);
@@ -52,9 +64,7 @@ private_bus_init(struct private_bus *bus)
     g_assert_cmpint(chmod(bus->directory, 0755), ==, 0);
     path = g_build_filename(bus->directory, "bus", NULL);
     bus->address = g_strconcat("unix:path=", path, NULL);
-    file = g_build_filename(bus->directory, "bus.conf", NULL);
-    text = g_strdup_printf(configuration, bus->address, g_get_user_name());
-    g_assert_true(g_file_set_contents(file, text, -1, NULL));
+    configure(bus, "");
 }
 
 void
@@ -114,6 +124,25 @@ private_bus_start(struct private_bus *bus)
     g_assert_nonnull(fgets(line, sizeof line, file));
     fclose(file);
     bus->connection = connect_to(bus->address);
+}
+
+void
+private_bus_refuse_name(struct private_bus *bus, const char *name, gboolean refused)
+{
+    g_autofree char *policy = g_strdup_printf(
+        "  <policy context=\"mandatory\"><deny own=\"%s\"/></policy>\n", name);
+    GError *error = NULL;
+    GVariant *reply;
+
+    configure(bus, refused ? policy : "");
+    if (bus->connection == NULL)
+        return;
+    reply = g_dbus_connection_call_sync(bus->connection, "org.freedesktop.DBus",
+                                        "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                        "ReloadConfig", NULL, NULL, G_DBUS_CALL_FLAGS_NONE, WAIT,
+                                        NULL, &error);
+    g_assert_no_error(error);
+    g_variant_unref(reply);
 }
 
 void

@@ -17,6 +17,9 @@ void private_bus_init(struct private_bus *bus);
 void private_bus_clear(struct private_bus *bus);
 /* Starts it at the same address each time, and connects. */
 void private_bus_start(struct private_bus *bus);
+/* Nobody may take that name any more, or those again who may; whoever has it keeps it. While it runs,
+ * before it is started or afterwards. */
+void private_bus_refuse_name(struct private_bus *bus, const char *name, gboolean refused);
 /* Kills it. */
 void private_bus_stop(struct private_bus *bus);
 /* Another connection, of a user that is not root: that takes root. Of the same user otherwise. */

@@ -1242,10 +1242,42 @@ test_name_taken(void)
                                          G_BUS_NAME_OWNER_FLAGS_NONE, NULL, NULL, NULL, NULL);
     private_bus_wait_name(&t.bus, HVS_DBUS_NAME, TRUE);
     set_up(&t.f, &(struct setup){ .bus = t.bus.address });
-    log_wait(&t.f, &position, "the name io.github.hvsession1 is not ours");
+    log_wait(&t.f, &position, "the name io.github.hvsession1 is not ours: another process has it");
     expect_working(&t.f, 1);
     g_bus_unown_name(owner);
     log_wait(&t.f, &position, "published as io.github.hvsession1");
+    meet_daemon(&t);
+    expect_sessions(&t, "1 ended");
+    end_test(&t);
+}
+
+/* The service is there before the bus knows its policy, as when a package is installed; and it is
+ * asked for on the next bus, too. */
+static void
+test_name_refused(void)
+{
+    struct test t = { .signals = g_ptr_array_new_with_free_func(free_signal) };
+    size_t position = 0;
+
+    private_bus_init(&t.bus);
+    private_bus_refuse_name(&t.bus, HVS_DBUS_NAME, TRUE);
+    private_bus_start(&t.bus);
+    set_up(&t.f, &(struct setup){ .bus = t.bus.address });
+    log_wait(&t.f, &position, "is not ours: the bus refuses it \\(.*\\); hvsession status cannot");
+    expect_working(&t.f, 1);
+    private_bus_refuse_name(&t.bus, HVS_DBUS_NAME, FALSE);
+    log_wait(&t.f, &position, "published as io.github.hvsession1");
+    g_assert_false(log_has(&t.f, position, "is not ours"));
+
+    private_bus_stop(&t.bus);
+    log_wait(&t.f, &position, "the connection to the bus has ended");
+    private_bus_refuse_name(&t.bus, HVS_DBUS_NAME, TRUE);
+    private_bus_start(&t.bus);
+    log_wait(&t.f, &position, "is not ours: the bus refuses it");
+    private_bus_stop(&t.bus);
+    log_wait(&t.f, &position, "the connection to the bus has ended");
+    private_bus_refuse_name(&t.bus, HVS_DBUS_NAME, FALSE);
+    private_bus_start(&t.bus);
     meet_daemon(&t);
     expect_sessions(&t, "1 ended");
     end_test(&t);
@@ -1280,5 +1312,6 @@ main(int argc, char **argv)
     g_test_add_func("/dbus/bus/comes-late", test_bus_comes_late);
     g_test_add_func("/dbus/bus/killed", test_bus_killed);
     g_test_add_func("/dbus/name/taken", test_name_taken);
+    g_test_add_func("/dbus/name/refused", test_name_refused);
     return g_test_run();
 }
