@@ -22,6 +22,7 @@ static const struct {
     [HVS_END_STOPPED] = { "stopped", "hvsession was stopped" },
     [HVS_END_DISCONNECTED] = { "disconnected", "an administrator ended the session" },
     [HVS_END_CONTROL_LOST] = { "control-lost", "the host took Enhanced Session back" },
+    [HVS_END_HOST_SILENT] = { "host-silent", "the host connected and sent nothing for 60 s" },
     [HVS_END_CHANNEL_ERROR] = { "channel-error", "using the channel failed" },
     [HVS_END_RING_CORRUPT] = { "ring-corrupt",
                                "the ring buffer holds an index or length that cannot be right" },

@@ -32,6 +32,7 @@ enum hvs_end_reason {
     HVS_END_STOPPED,         /* the service was stopped */
     HVS_END_DISCONNECTED,    /* ended on request of an administrator */
     HVS_END_CONTROL_LOST,    /* the control channel was taken away, and all sessions with it */
+    HVS_END_HOST_SILENT,     /* over HvSocket not a byte has come in 60 s */
     /* trouble */
     HVS_END_CHANNEL_ERROR,      /* reading, writing or waiting on the channel failed */
     HVS_END_RING_CORRUPT,       /* an index or length in the ring cannot be right */
@@ -52,6 +53,9 @@ enum hvs_end_reason {
 
 /* How long a Connection Request may take from its first byte to its last, in milliseconds. */
 #define HVS_SESSION_REQUEST_TIMEOUT 10000u
+/* How long an HvSocket connection may say nothing at all, likewise: much longer than a busy host
+ * takes, which connects to pass on a request that it has. */
+#define HVS_SESSION_SILENCE_TIMEOUT 60000u
 /* How long the server may take from the connection to the first byte of its answer, likewise. */
 #define HVS_SESSION_REPLY_TIMEOUT 15000u
 

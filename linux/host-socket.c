@@ -258,6 +258,7 @@ socket_close(hvs_host *host)
 }
 
 static const struct hvs_host_class socket_class = {
+    .bounds_silence = true,
     .connect_events = POLLRDHUP,
     .gather = socket_gather,
     .consume = socket_consume,

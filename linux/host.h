@@ -31,6 +31,7 @@ enum hvs_host_result {
 struct hvs_host_class {
     bool input_is_memory; /* input is seen without poll(), which only says when to look again */
     bool tells_leaving;   /* that the host is gone is seen even after it has ended its stream */
+    bool bounds_silence;  /* it takes a place from others, and may not say nothing for ever */
     short connect_events; /* what to poll for while the host has to wait, beside errors */
 
     /* Describes what has come, at most limit bytes: OK with at least one byte, EMPTY or END. */

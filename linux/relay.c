@@ -53,7 +53,8 @@ struct hvs_relay {
     bool                   host_told;       /* our end of stream is in the ring */
     bool                   confirm_judged;  /* what the server answered, as far as TLS goes */
     bool                   held[HVS_DIRECTIONS]; /* the negotiation waits for the other side */
-    uint64_t               request_deadline;     /* 0: no byte of the request has come yet */
+    uint64_t               request_deadline;     /* 0: none, as long as no byte of it has come */
+    bool                   request_begun;
     uint64_t               reply_deadline;       /* 0: the server has answered */
     uint64_t               last_progress;
     uint32_t               host_progress; /* when last looked at */
@@ -687,6 +688,15 @@ look_at_events(hvs_relay *relay)
 
 /* ---- the life of a session ---- */
 
+/* A part of the Connection Request is there. */
+static void
+note_request_begun(hvs_relay *relay, uint64_t now)
+{
+    if (!relay->request_begun)
+        relay->request_deadline = now + HVS_SESSION_REQUEST_TIMEOUT;
+    relay->request_begun = true;
+}
+
 /* Until the whole Connection Request is there. */
 static bool
 read_request(hvs_relay *relay)
@@ -697,6 +707,8 @@ read_request(hvs_relay *relay)
     enum hvs_host_result result;
     unsigned count;
 
+    if (class->bounds_silence)
+        relay->request_deadline = hvs_relay_now() + HVS_SESSION_SILENCE_TIMEOUT;
     for (;;) {
         uint64_t now = hvs_relay_now();
 
@@ -705,8 +717,7 @@ read_request(hvs_relay *relay)
             return end(relay, HVS_END_HOST_CLOSED, "before a complete connection request");
         if (result == HVS_HOST_OK) {
             fed = feed_from_host(relay, pieces, count);
-            if (relay->request_deadline == 0)
-                relay->request_deadline = now + HVS_SESSION_REQUEST_TIMEOUT;
+            note_request_begun(relay, now);
         } else if (!check_host(relay, result)) {
             return false;
         }
@@ -717,7 +728,8 @@ read_request(hvs_relay *relay)
         if (fed != HVS_NEGOTIATION_MORE)
             return true;
         if (relay->request_deadline != 0 && now >= relay->request_deadline)
-            return end(relay, HVS_END_REQUEST_TIMEOUT, NULL);
+            return end(relay, relay->request_begun ? HVS_END_REQUEST_TIMEOUT : HVS_END_HOST_SILENT,
+                       NULL);
         if (class->prepare_to_wait(relay->host)) {
             int timeout = relay->request_deadline == 0 ? -1 : (int)(relay->request_deadline - now);
 

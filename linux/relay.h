@@ -4,7 +4,8 @@
  * The thread waits for the Connection Request, connects to the server, takes part in the
  * negotiation (common/x224.h) and then moves bytes both ways until either side ends: straight from
  * and to the ring of a channel, through a buffer each way with HvSocket. It sleeps in poll() without
- * a time-out unless something is due.
+ * a time-out unless something is due. On a channel, which is the host's, the first byte may take
+ * for ever; over HvSocket, where whoever connects takes a place, no longer than a minute.
  *
  * When the server has ended its stream, the host still gets all of it, and may go on sending for as
  * long as it does not pause for two seconds. The other way round it is the same with HvSocket;

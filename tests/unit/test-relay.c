@@ -4,6 +4,31 @@
  */
 #include "relay-fixture.h"
 
+gint64 __real_g_get_monotonic_time(void);
+gint64 __wrap_g_get_monotonic_time(void);
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout);
+
+/* ---- time ---- */
+
+static _Atomic gint64 time_skipped; /* microseconds */
+static _Atomic gboolean skips_time; /* sleeping takes no time, if nothing wakes the relay at once */
+
+gint64
+__wrap_g_get_monotonic_time(void)
+{
+    return __real_g_get_monotonic_time() + time_skipped;
+}
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    if (!skips_time || timeout <= 0)
+        return __real_poll(fds, count, timeout);
+    time_skipped += (gint64)timeout * 1000;
+    return __real_poll(fds, count, 0);
+}
+
 /* ---- a session ---- */
 
 static void
@@ -200,6 +225,36 @@ test_request_timeout(struct fixture *fixture, gconstpointer data)
     rescind_and_await_end(&silent);
     silent.descriptors--; /* the other's channel was open when they were counted */
     tear_down(&silent, data);
+}
+
+/* Whoever connects over HvSocket takes a place, and does not keep it by saying nothing. */
+static void
+test_silence(struct fixture *fixture, gconstpointer data)
+{
+    struct fixture late = { .over_socket = true };
+
+    set_up(&late, data);
+    start(&late);
+    assert_stays_asleep(&late, 100);
+    assert_state(&late, HVS_SESSION_WAITING);
+    skips_time = TRUE;
+    start(fixture);
+    await_end(fixture, HVS_END_HOST_SILENT);
+    skips_time = FALSE;
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, >=,
+                     HVS_SESSION_SILENCE_TIMEOUT);
+    g_assert_cmpuint(fixture->session.ended - fixture->session.started, <,
+                     HVS_SESSION_SILENCE_TIMEOUT + 5000);
+    g_assert_cmpuint(fixture->session.counters.wakeups, ==, 1);
+    g_assert_false(server_is_called(fixture));
+
+    /* As soon as a byte has come, the request is due as ever. */
+    skips_time = TRUE;
+    host_sends(&late, request, 5);
+    await_end(&late, HVS_END_REQUEST_TIMEOUT);
+    skips_time = FALSE;
+    late.descriptors--; /* the other's connection was open when they were counted */
+    tear_down(&late, data);
 }
 
 /* ---- rescinds: no byte of the rings is touched afterwards ---- */
@@ -926,6 +981,7 @@ main(int argc, char **argv)
         { "/request/one-byte-at-a-time", test_request_bytewise, 0, EITHER },
         { "/request/with-surplus", test_request_with_surplus, 0, EITHER },
         { "/request/timeout", test_request_timeout, 0, CHANNEL_ONLY },
+        { "/request/silence", test_silence, 0, SOCKET_ONLY },
         { "/rescind/waiting", test_rescind_waiting, 0, EITHER },
         { "/rescind/idle", test_rescind_idle, 0, EITHER },
         { "/rescind/signalled", test_rescind_signalled, 0, CHANNEL_ONLY },

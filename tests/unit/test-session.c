@@ -150,6 +150,7 @@ test_reason_names(void)
         { HVS_END_STOPPED, "stopped", false },
         { HVS_END_DISCONNECTED, "disconnected", false },
         { HVS_END_CONTROL_LOST, "control-lost", false },
+        { HVS_END_HOST_SILENT, "host-silent", false },
         { HVS_END_CHANNEL_ERROR, "channel-error", true },
         { HVS_END_RING_CORRUPT, "ring-corrupt", true },
         { HVS_END_PIPE_PROTOCOL, "pipe-protocol", true },
