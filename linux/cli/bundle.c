@@ -2,7 +2,7 @@
  *
  * Everything is gathered as text below a temporary directory that nobody else may read, secrets are
  * taken out of each part, and tar(1) makes the archive. A part that cannot be had says so in its
- * place.
+ * place. Whoever interrupts it finds neither the directory nor half an archive.
  */
 #include "service.h"
 #include "redact.h"
@@ -12,7 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
+#include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -28,7 +31,86 @@ struct bundle {
     const char *root; /* as in hvs_machine_init() */
     char *name;       /* of the directory in the archive */
     char *directory;  /* the temporary one that holds it */
+    GCancellable *interrupted;
 };
+
+/* ---- interruption ---- */
+
+static const int interruptions[] = { SIGINT, SIGTERM, SIGHUP };
+
+struct interruption {
+    int number;
+    guint source; /* 0: it was ignored before, as below nohup(1), and still is */
+    struct bundle *bundle;
+    gboolean came;
+};
+
+static gboolean
+on_interruption(gpointer user_data)
+{
+    struct interruption *interruption = user_data;
+
+    interruption->came = TRUE;
+    g_cancellable_cancel(interruption->bundle->interrupted);
+    return G_SOURCE_CONTINUE;
+}
+
+static void
+watch_interruptions(struct bundle *bundle, struct interruption watches[])
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(interruptions); i++) {
+        struct sigaction before;
+
+        watches[i] = (struct interruption){ .number = interruptions[i], .bundle = bundle };
+        if (sigaction(interruptions[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            watches[i].source = g_unix_signal_add(interruptions[i], on_interruption, &watches[i]);
+    }
+}
+
+/* Ends the program as the signal would have done, if one has come. */
+static void
+unwatch_interruptions(struct interruption watches[])
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(interruptions); i++)
+        g_clear_handle_id(&watches[i].source, g_source_remove);
+    for (gsize i = 0; i < G_N_ELEMENTS(interruptions); i++)
+        if (watches[i].came)
+            raise(watches[i].number);
+}
+
+/* ---- other programs ---- */
+
+struct ending {
+    GAsyncResult *result; /* NULL: not yet */
+};
+
+static void
+on_ending(GObject *source, GAsyncResult *result, gpointer user_data)
+{
+    struct ending *ending = user_data;
+
+    (void)source;
+    ending->result = g_object_ref(result);
+}
+
+/* Until the call that was begun is over. An interruption ends it and the program. */
+static void
+wait_for_ending(const struct bundle *bundle, GSubprocess *program, const struct ending *ending)
+{
+    while (ending->result == NULL)
+        g_main_context_iteration(NULL, TRUE);
+    if (g_cancellable_is_cancelled(bundle->interrupted))
+        g_subprocess_force_exit(program);
+}
+
+static char *
+to_text(GBytes *bytes)
+{
+    gsize size = 0;
+    const char *data = bytes != NULL ? g_bytes_get_data(bytes, &size) : NULL;
+
+    return g_strndup(data != NULL ? data : "", size);
+}
 
 /* ---- parts ---- */
 
@@ -39,6 +121,8 @@ add_own_part(const struct bundle *bundle, const char *name, const char *text, GE
     g_autofree char *path = g_build_filename(bundle->directory, bundle->name, name, NULL);
     g_autofree char *directory = g_path_get_dirname(path);
 
+    if (g_cancellable_set_error_if_cancelled(bundle->interrupted, error))
+        return FALSE;
     if (g_mkdir_with_parents(directory, 0700) != 0) {
         g_set_error(error, G_FILE_ERROR, (gint)g_file_error_from_errno(errno), "%s: %s", directory,
                     g_strerror(errno));
@@ -58,14 +142,26 @@ add_part(const struct bundle *bundle, const char *name, const char *text, GError
 
 /* What the command writes on both streams; that it failed, else. To be freed. */
 static char *
-ask(const char *const *command)
+ask(const struct bundle *bundle, const char *const *command)
 {
-    g_autofree char *out = NULL, *err = NULL;
     g_autoptr(GError) error = NULL;
+    g_autoptr(GSubprocess) program =
+        g_subprocess_newv(command, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE,
+                          &error);
+    g_autoptr(GBytes) out_bytes = NULL, err_bytes = NULL;
+    g_autofree char *out = NULL, *err = NULL;
+    struct ending ending = { NULL };
 
-    if (!g_spawn_sync(NULL, (char **)(gpointer)command, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out,
-                      &err, NULL, &error))
+    if (program == NULL)
         return g_strdup_printf("%s\n", error->message);
+    g_subprocess_communicate_async(program, NULL, bundle->interrupted, on_ending, &ending);
+    wait_for_ending(bundle, program, &ending);
+    g_subprocess_communicate_finish(program, ending.result, &out_bytes, &err_bytes, &error);
+    g_object_unref(ending.result);
+    if (error != NULL)
+        return g_strdup_printf("%s\n", error->message);
+    out = to_text(out_bytes);
+    err = to_text(err_bytes);
     return g_strconcat(out, err, NULL);
 }
 
@@ -83,7 +179,7 @@ ask_ourselves(const struct bundle *bundle, const char *verb, const char *option)
         command[count++] = option;
     if (root != NULL)
         command[count++] = root;
-    return ask(command);
+    return ask(bundle, command);
 }
 
 static gboolean
@@ -178,7 +274,7 @@ add_log(const struct bundle *bundle, GError **error)
                                         "--unit",
                                         units[i],
                                         NULL };
-        g_autofree char *text = ask(command);
+        g_autofree char *text = ask(bundle, command);
         g_autofree char *part = g_strdup_printf("log/%s.txt", units[i]);
 
         if (!add_part(bundle, part, text, error))
@@ -202,7 +298,7 @@ add_packages(const struct bundle *bundle, GError **error)
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
         g_ptr_array_add(command, (gpointer)names[i]);
     g_ptr_array_add(command, NULL);
-    text = ask((const char *const *)command->pdata);
+    text = ask(bundle, (const char *const *)command->pdata);
     return add_part(bundle, "packages.txt", text, error);
 }
 
@@ -267,12 +363,12 @@ append_devices(const struct bundle *bundle, GString *out)
 /* Of the kernel's own messages those that concern us; all of them would be too much to give away.
  */
 static void
-append_messages(GString *out)
+append_messages(const struct bundle *bundle, GString *out)
 {
     const char *const command[] = {
         "journalctl", "--no-pager", "--quiet", "--dmesg", "--output=short-monotonic", NULL
     };
-    g_autofree char *text = ask(command);
+    g_autofree char *text = ask(bundle, command);
 
     g_string_append(out, "\n# messages of the kernel since it started\n");
     append_matching(out, text, "hv_|hyper-?v|vmbus|uio|vsock|journal");
@@ -290,7 +386,7 @@ add_kernel(const struct bundle *bundle, GError **error)
                                names.machine);
     append_modules(bundle, out);
     append_devices(bundle, out);
-    append_messages(out);
+    append_messages(bundle, out);
     return add_part(bundle, "kernel.txt", out->str, error);
 }
 
@@ -327,10 +423,18 @@ run_tar(const struct bundle *bundle, int fd, GError **error)
                                       NULL };
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autoptr(GSubprocess) tar = NULL;
+    struct ending ending = { NULL };
+    gboolean done;
 
     g_subprocess_launcher_take_stdout_fd(launcher, fd);
     tar = g_subprocess_launcher_spawnv(launcher, arguments, error);
-    return tar != NULL && g_subprocess_wait_check(tar, NULL, error);
+    if (tar == NULL)
+        return FALSE;
+    g_subprocess_wait_check_async(tar, bundle->interrupted, on_ending, &ending);
+    wait_for_ending(bundle, tar, &ending);
+    done = g_subprocess_wait_check_finish(tar, ending.result, error);
+    g_object_unref(ending.result);
+    return done;
 }
 
 static void
@@ -371,6 +475,25 @@ write_archive(const struct bundle *bundle, const char *file, GError **error)
     return FALSE;
 }
 
+/* Gathers below a temporary directory, of which nothing is left. */
+static gboolean
+make_archive(struct bundle *bundle, const char *file, GError **error)
+{
+    struct interruption watches[G_N_ELEMENTS(interruptions)];
+    gboolean done;
+
+    bundle->interrupted = g_cancellable_new();
+    watch_interruptions(bundle, watches);
+    bundle->directory = g_dir_make_tmp("hvsession-XXXXXX", error);
+    done = bundle->directory != NULL && write_archive(bundle, file, error);
+    if (bundle->directory != NULL)
+        remove_tree(bundle->directory);
+    unwatch_interruptions(watches);
+    g_free(bundle->directory);
+    g_object_unref(bundle->interrupted);
+    return done;
+}
+
 static int
 make_bundle(const char *root, const char *wanted)
 {
@@ -384,11 +507,7 @@ make_bundle(const char *root, const char *wanted)
     hvs_machine_init(&machine, root);
     bundle.name = g_date_time_format(now, "hvsession-support-%Y%m%d-%H%M%S");
     file = wanted != NULL ? g_strdup(wanted) : g_strconcat(bundle.name, ".tar.gz", NULL);
-    bundle.directory = g_dir_make_tmp("hvsession-XXXXXX", &error);
-    done = bundle.directory != NULL && write_archive(&bundle, file, &error);
-    if (bundle.directory != NULL)
-        remove_tree(bundle.directory);
-    g_free(bundle.directory);
+    done = make_archive(&bundle, file, &error);
     g_free(bundle.name);
     if (!done) {
         hvs_cli_complain("support-bundle: %s", error->message);

@@ -432,7 +432,7 @@ begin_monitor(struct monitor *monitor, struct test *t, const char *option)
 static void
 on_alarm(int number)
 {
-    static const char message[] = "the monitor did not say what was awaited\n";
+    static const char message[] = "hvsession did not do what was awaited\n";
 
     (void)number;
     (void)!write(STDERR_FILENO, message, sizeof message - 1);
@@ -777,6 +777,83 @@ test_bundle_service_down(void)
     end_test(&t);
 }
 
+/* It is interrupted while that program runs, with what the shell would send. */
+struct interruption {
+    const char *program;
+    int number;
+    gboolean in_background; /* of a script, that is with SIGINT ignored */
+};
+
+static void
+start_as_asked(gpointer user_data)
+{
+    const struct interruption *interruption = user_data;
+
+    die_with_parent(NULL);
+    if (interruption->in_background)
+        signal(SIGINT, SIG_IGN);
+}
+
+/* A program of that name in directory, which opens the FIFO there for as long as it lives. */
+static void
+write_endless(const char *directory, const char *name)
+{
+    g_autofree char *path = g_build_filename(directory, name, NULL);
+    g_autofree char *text =
+        g_strdup_printf("#!/bin/sh\nexec 3>'%s/runs'\necho yes >&3\nexec sleep 3600\n", directory);
+
+    g_assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+}
+
+/* Nothing is left: no directory with what was gathered, no half archive, no program. */
+static void
+test_bundle_interrupted(gconstpointer data)
+{
+    const struct interruption *interruption = data;
+    g_autofree char *archive = NULL, *scratch = NULL, *bin = NULL, *fifo = NULL, *path = NULL;
+    GError *error = NULL;
+    char line[16];
+    int status;
+    GPid pid;
+    FILE *runs;
+    struct test t;
+
+    begin_test(&t, "tcp:127.0.0.1:3389");
+    archive = g_build_filename(t.f.directory, "bundle.tar.gz", NULL);
+    scratch = g_build_filename(t.f.directory, "scratch", NULL);
+    bin = g_build_filename(t.f.directory, "bin", NULL);
+    fifo = g_build_filename(bin, "runs", NULL);
+    path = g_strdup_printf("%s:%s", bin, g_environ_getenv(t.environment, "PATH"));
+    g_assert_cmpint(g_mkdir(scratch, 0755), ==, 0);
+    g_assert_cmpint(g_mkdir(bin, 0755), ==, 0);
+    g_assert_cmpint(mkfifo(fifo, 0644), ==, 0);
+    write_endless(bin, interruption->program);
+    set_environment(&t, "TMPDIR", scratch);
+    set_environment(&t, "PATH", path);
+    const char *arguments[] = { HVSESSION, "support-bundle", t.root, archive, NULL };
+    g_spawn_async(NULL, (char **)arguments, t.environment, G_SPAWN_DO_NOT_REAP_CHILD,
+                  start_as_asked, (gpointer)interruption, &pid, &error);
+    g_assert_no_error(error);
+
+    signal(SIGALRM, on_alarm);
+    alarm(WAIT / 1000);
+    runs = fopen(fifo, "r");
+    g_assert_nonnull(runs);
+    g_assert_nonnull(fgets(line, sizeof line, runs));
+    if (interruption->in_background)
+        g_assert_cmpint(kill(pid, SIGINT), ==, 0);
+    g_assert_cmpint(kill(pid, interruption->number), ==, 0);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFSIGNALED(status));
+    g_assert_cmpint(WTERMSIG(status), ==, interruption->number);
+    g_assert_null(fgets(line, sizeof line, runs));
+    alarm(0);
+    fclose(runs);
+    g_assert_cmpint(g_rmdir(scratch), ==, 0);
+    g_assert_false(g_file_test(archive, G_FILE_TEST_EXISTS));
+    end_test(&t);
+}
+
 /* ---- what the host is told ---- */
 
 #define POOL "var/lib/hyperv/.kvp_pool_1"
@@ -908,6 +985,13 @@ test_completion(void)
 int
 main(int argc, char **argv)
 {
+    static const struct interruption interruptions[] = {
+        { "journalctl", SIGINT, FALSE },
+        { "journalctl", SIGTERM, TRUE },
+        { "tar", SIGTERM, FALSE },
+        { "tar", SIGHUP, FALSE },
+    };
+
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/verbs/status", test_status);
     g_test_add_func("/verbs/status/stuck-look", test_stuck_look);
@@ -925,6 +1009,13 @@ main(int argc, char **argv)
     g_test_add_func("/verbs/config/service-down", test_config_service_down);
     g_test_add_func("/verbs/bundle", test_bundle);
     g_test_add_func("/verbs/bundle/service-down", test_bundle_service_down);
+    for (gsize i = 0; i < G_N_ELEMENTS(interruptions); i++) {
+        g_autofree char *path =
+            g_strdup_printf("/verbs/bundle/interrupted/%s-%s", interruptions[i].program,
+                            g_strsignal(interruptions[i].number));
+
+        g_test_add_data_func(path, &interruptions[i], test_bundle_interrupted);
+    }
     g_test_add_func("/verbs/published", test_published);
     g_test_add_func("/verbs/completion", test_completion);
     return g_test_run();
