@@ -291,25 +291,110 @@ has_file(const struct setup *setup, const char *path)
     return g_file_test(there, G_FILE_TEST_EXISTS);
 }
 
-/* The user that the distribution's xrdp runs as; NULL: root. */
+/* Where systemd looks for units and their drop-ins, in its order. */
+static const char *const unit_directories[] = {
+    "/etc/systemd/system",     "/run/systemd/system", "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system", "/lib/systemd/system",
+};
+
+/* Whom a unit or drop-in of that text would have the service run as; NULL: it does not say. Not as
+ * a key file: lines that go on in the next one are none. */
+static char *
+find_user(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_autofree char *user = NULL;
+    gboolean of_service = FALSE;
+
+    for (gsize i = 0; lines[i] != NULL; i++) {
+        char *line = g_strstrip(lines[i]);
+        char *equals = strchr(line, '=');
+
+        if (line[0] == '[')
+            of_service = g_str_equal(line, "[Service]");
+        if (!of_service || equals == NULL)
+            continue;
+        *equals = '\0';
+        if (!g_str_equal(g_strchomp(line), "User"))
+            continue;
+        g_free(user);
+        user = g_strdup(g_strstrip(equals + 1));
+    }
+    return g_steal_pointer(&user);
+}
+
+/* *user becomes what that file says, if it says something. FALSE: there is none, or it is a link to
+ * /dev/null, which masks it. */
+static gboolean
+take_user(const struct setup *setup, const char *unit, char **user)
+{
+    g_autofree char *path = hvs_changes_path(setup->changes, unit);
+    g_autofree char *text = NULL, *found = NULL;
+
+    if (!g_file_test(path, G_FILE_TEST_IS_REGULAR) ||
+        !g_file_get_contents(path, &text, NULL, NULL))
+        return FALSE;
+    found = find_user(text);
+    if (found == NULL)
+        return TRUE;
+    g_free(*user);
+    *user = g_steal_pointer(&found);
+    return TRUE;
+}
+
+/* name → path of the drop-ins of xrdp.service; to be freed. Of two of a name the first counts. */
+static GHashTable *
+find_xrdp_drop_ins(const struct setup *setup)
+{
+    GHashTable *drop_ins = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(unit_directories); i++) {
+        g_autofree char *unit = g_build_filename(unit_directories[i], XRDP ".d", NULL);
+        g_autofree char *path = hvs_changes_path(setup->changes, unit);
+        g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
+        const char *name;
+
+        while (directory != NULL && (name = g_dir_read_name(directory)) != NULL)
+            if (g_str_has_suffix(name, ".conf") && !g_hash_table_contains(drop_ins, name))
+                g_hash_table_insert(drop_ins, g_strdup(name), g_build_filename(unit, name, NULL));
+    }
+    return drop_ins;
+}
+
+/* The user that the distribution's xrdp runs as, or would if nobody had masked it: by its unit and
+ * the drop-ins in the order of their names; NULL: root. */
 static char *
 find_xrdp_user(const struct setup *setup)
 {
-    static const char *const directories[] = { "/etc/systemd/system", "/usr/lib/systemd/system",
-                                               "/lib/systemd/system" };
+    g_autoptr(GHashTable) drop_ins = find_xrdp_drop_ins(setup);
+    g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(drop_ins), (GCompareFunc)strcmp);
+    g_autofree char *user = NULL;
 
-    for (gsize i = 0; i < G_N_ELEMENTS(directories); i++) {
-        g_autofree char *unit = g_build_filename(directories[i], XRDP, NULL);
-        g_autofree char *path = hvs_changes_path(setup->changes, unit);
-        g_autoptr(GKeyFile) file = g_key_file_new();
-        g_autofree char *user = NULL;
+    for (gsize i = 0; i < G_N_ELEMENTS(unit_directories); i++) {
+        g_autofree char *unit = g_build_filename(unit_directories[i], XRDP, NULL);
 
-        if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, NULL))
-            continue;
-        user = g_key_file_get_string(file, "Service", "User", NULL);
-        return g_strcmp0(user, "root") == 0 ? NULL : g_steal_pointer(&user);
+        if (take_user(setup, unit, &user))
+            break;
     }
-    return NULL;
+    for (const GList *name = names; name != NULL; name = name->next)
+        take_user(setup, g_hash_table_lookup(drop_ins, name->data), &user);
+    return g_strcmp0(user, "root") == 0 ? NULL : g_steal_pointer(&user);
+}
+
+/* Of the drop-in that is there already. */
+static void
+tell_drop_in(struct setup *setup, const char *user, const char *sentence)
+{
+    g_autofree char *present = NULL;
+
+    take_user(setup, DROP_IN, &present);
+    if (g_strcmp0(present, user) == 0) {
+        tell(setup, "was so", "%s", sentence);
+        return;
+    }
+    tell(setup, "kept", "%s runs as the user %s, but your xrdp as %s;", OWN_XRDP,
+         present != NULL ? present : "root", user);
+    tell_more(setup, "to follow it, delete this file and run this again:\n" DROP_IN);
 }
 
 /* The same user, so that it may do no more than that one. */
@@ -323,7 +408,7 @@ follow_xrdp_user(struct setup *setup)
         return;
     sentence = g_strdup_printf("%s runs as the user %s, like your xrdp", OWN_XRDP, user);
     if (has_file(setup, DROP_IN)) {
-        tell(setup, "was so", "%s", sentence);
+        tell_drop_in(setup, user, sentence);
         return;
     }
     content = g_strdup_printf("# Made by \"hvsession setup\": the user of your xrdp.service.\n"

@@ -257,6 +257,61 @@ class SetupTest(unittest.TestCase):
         self.assertFalse(self.tree.has(os.path.dirname(DROP_IN)))
         self.assertTrue(self.tree.is_active("hvsession-xrdp.service"))
 
+    def user_of(self, files):
+        """Whom our xrdp runs as beside an xrdp of these files, text by path below systemd's."""
+        tree = self.new_tree(f"tree{len(os.listdir(self.directory))}")
+        for path, text in files.items():
+            if text is None:
+                os.makedirs(os.path.dirname(tree.path(path)), exist_ok=True)
+                os.symlink("/dev/null", tree.path(path))
+            else:
+                tree.write(path, text)
+        self.run_setup(tree=tree)
+        lines = tree.read(DROP_IN).splitlines() if tree.has(DROP_IN) else []
+        return next((line[5:] for line in lines if line.startswith("User=")), None)
+
+    def test_drop_ins_of_xrdp_are_followed(self):
+        unit = "usr/lib/systemd/system/xrdp.service"
+        ours = "etc/systemd/system/xrdp.service"
+        for user, files in (
+                ("rdp", {unit + ".d/user.conf": "[Service]\nUser=rdp\n"}),
+                ("rdp", {ours + ".d/user.conf": "[Unit]\nUser=no\n[Service]\n User = rdp \n"}),
+                # In the order of the names, wherever they are.
+                ("c", {ours + ".d/10.conf": "[Service]\nUser=b\n",
+                       unit + ".d/20.conf": "[Service]\nUser=c\n",
+                       unit + ".d/05.conf": "[Service]\nUser=a\n"}),
+                # Of two of a name the administrator's counts, masked or not; others say nothing.
+                ("a", {ours + ".d/10.conf": "[Service]\nUser=a\n",
+                       unit + ".d/10.conf": "[Service]\nUser=b\n"}),
+                ("xrdp", {ours + ".d/10.conf": None, unit + ".d/10.conf": "[Service]\nUser=b\n",
+                          unit + ".d/20.conf": "[Service]\nNice=1\n",
+                          unit + ".d/30.conf.bak": "[Service]\nUser=c\n"}),
+                # Back to root, which needs no drop-in.
+                (None, {"run/systemd/system/xrdp.service.d/x.conf": "[Service]\nUser=\n"}),
+                (None, {ours + ".d/x.conf": "[Service]\nUser=a\nUser=root\n"}),
+                # A unit of the administrator's, with a line that goes on; and one that is masked.
+                ("rdp", {ours: "[Service]\nExecStart=/usr/sbin/xrdp \\\n  --nodaemon\nUser=rdp\n"}),
+                ("xrdp", {ours: None})):
+            with self.subTest(files=files):
+                self.assertEqual(self.user_of(files), user)
+
+    def test_user_of_xrdp_that_changes_is_told(self):
+        unit = "usr/lib/systemd/system/xrdp.service"
+        self.run_setup()
+        self.assertIn("was so    hvsession-xrdp.service runs as the user xrdp, like your xrdp\n",
+                      self.run_setup())
+        self.tree.write(unit + ".d/user.conf", "[Service]\nUser=rdp\n")
+        told = self.run_setup()
+        self.assertIn("kept      hvsession-xrdp.service runs as the user xrdp, but your xrdp as "
+                      "rdp;\n"
+                      "              to follow it, delete this file and run this again:\n"
+                      f"              /{DROP_IN}\n", told)
+        os.unlink(self.tree.path(DROP_IN))
+        self.assertIn("runs as the user rdp, like your xrdp\n", self.run_setup())
+        self.assertIn("\nUser=rdp\n", self.tree.read(DROP_IN))
+        told = self.run_setup("--undo")
+        self.assertFalse(self.tree.has(DROP_IN), told)
+
     def test_missing_packages_are_named(self):
         os.unlink(self.tree.path("usr/sbin/xrdp"))
         told = self.run_setup(status=1)
