@@ -34,8 +34,10 @@ static void pause_and_fence(memory_order order);
 #endif
 #ifdef SANITIZED
 #define MESSAGES_DEFAULT 500000u
+#define MESSAGES_MANY    500000u
 #else
 #define MESSAGES_DEFAULT 1000000u
+#define MESSAGES_MANY    2500000u /* 5 million both ways */
 #endif
 
 #define STALL       20 /* seconds without a message */
@@ -545,36 +547,40 @@ watch(const struct run *run)
 
 /* ---- */
 
-static uint32_t messages = MESSAGES_DEFAULT;
+static uint32_t messages; /* for each direction; 0: as many as the test has */
 
 struct variant {
     const char *name;
     uint32_t size;
     gboolean to_host, to_guest;
     uint32_t rarity, lull;
+    uint32_t messages; /* 0: MESSAGES_DEFAULT */
 };
 
 static const struct variant variants[] = {
-    { "to-host", 4096, TRUE, FALSE, 64, 0 },
-    { "to-guest", 4096, FALSE, TRUE, 64, 0 },
-    { "to-host-unpaused", 4096, TRUE, FALSE, 0, 0 },
-    { "to-guest-unpaused", 4096, FALSE, TRUE, 0, 0 },
+    { "to-host", 4096, TRUE, FALSE, 64, 0, 0 },
+    { "to-guest", 4096, FALSE, TRUE, 64, 0, 0 },
+    { "to-host-unpaused", 4096, TRUE, FALSE, 0, 0, 0 },
+    { "to-guest-unpaused", 4096, FALSE, TRUE, 0, 0, 0 },
     /* So that the host is about to sleep whenever the guest does something. */
-    { "to-host-lulls", 4096, TRUE, FALSE, 0, 5000 },
-    { "to-guest-lulls", 4096, FALSE, TRUE, 0, 5000 },
-    { "both", 4096, TRUE, TRUE, 64, 0 },
-    { "both-larger", 65536, TRUE, TRUE, 16, 0 },
-    { "both-odd-size", 5000, TRUE, TRUE, 256, 0 },
+    { "to-host-lulls", 4096, TRUE, FALSE, 0, 5000, 0 },
+    { "to-guest-lulls", 4096, FALSE, TRUE, 0, 5000, 0 },
+    { "both", 4096, TRUE, TRUE, 64, 0, MESSAGES_MANY },
+    { "both-larger", 65536, TRUE, TRUE, 16, 0, 0 },
+    { "both-odd-size", 5000, TRUE, TRUE, 256, 0, 0 },
 };
 
 static void
 test_variant(gconstpointer data)
 {
     const struct variant *variant = data;
+    uint32_t count = messages > 0           ? messages :
+                     variant->messages > 0 ? variant->messages :
+                                             MESSAGES_DEFAULT;
     struct run run = {
         .size = variant->size,
-        .to_host = variant->to_host ? messages : 0,
-        .to_guest = variant->to_guest ? messages : 0,
+        .to_host = variant->to_host ? count : 0,
+        .to_guest = variant->to_guest ? count : 0,
         .rarity = variant->rarity,
         .lull = variant->lull,
     };
