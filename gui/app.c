@@ -1,5 +1,6 @@
 #include "app.h"
 
+#include "body.h"
 #include "client.h"
 #include "preferences.h"
 #include "tray.h"
@@ -174,28 +175,57 @@ enable_actions(HvsApp *app)
 
 /* ---- notifications ---- */
 
+/* One that waits for its body. */
+struct waiting {
+    GApplication *app;
+    GNotification *notification;
+    char *id;
+};
+
+static void
+on_body(GObject *bus, GAsyncResult *result, gpointer user_data)
+{
+    struct waiting *waiting = user_data;
+    g_autofree char *body = hvs_body_prepare_finish(result);
+
+    (void)bus;
+    if (body[0] != '\0')
+        g_notification_set_body(waiting->notification, body);
+    g_application_send_notification(waiting->app, waiting->id, waiting->notification);
+    g_object_unref(waiting->app);
+    g_object_unref(waiting->notification);
+    g_free(waiting->id);
+    g_free(waiting);
+}
+
 static void
 on_news(HvsApp *app, const HvsNews *news)
 {
+    GDBusConnection *bus = g_application_get_dbus_connection(G_APPLICATION(app));
     g_autoptr(GVariant) wanted =
         g_action_group_get_action_state(G_ACTION_GROUP(app), "notifications");
-    g_autoptr(GNotification) notification = NULL;
     g_autoptr(GIcon) icon = NULL;
+    GNotification *notification;
+    struct waiting *waiting;
 
-    if (!g_variant_get_boolean(wanted))
+    if (!g_variant_get_boolean(wanted) || bus == NULL)
         return;
     notification = g_notification_new(news->title);
     icon = g_themed_icon_new(HVS_APP_ID);
     g_notification_set_icon(notification, icon);
-    if (news->body[0] != '\0')
-        g_notification_set_body(notification, news->body);
     g_notification_set_priority(notification, news->urgent ? G_NOTIFICATION_PRIORITY_HIGH
                                                            : G_NOTIFICATION_PRIORITY_NORMAL);
     g_notification_set_default_action_and_target(notification, "app.open", "s",
                                                  g_str_has_prefix(news->id, "session")
                                                      ? "sessions"
                                                      : "diagnosis");
-    g_application_send_notification(G_APPLICATION(app), news->id, notification);
+    waiting = g_new(struct waiting, 1);
+    *waiting = (struct waiting){
+        .app = g_object_ref(G_APPLICATION(app)),
+        .notification = notification,
+        .id = g_strdup(news->id),
+    };
+    hvs_body_prepare(bus, news->body, on_body, waiting);
 }
 
 /* ---- life ---- */
