@@ -171,6 +171,15 @@ def wait_find(role, name, run=None):
     return wait_for(f"{role} {name!r}", lambda: find(role, name), run=run)
 
 
+def focused():
+    """What of the window has the keyboard: its role, name and place; or None."""
+    frame = window()
+    for node in frame.walk() if frame else ():
+        if node.has_state(Atspi.StateType.FOCUSED):
+            return node.role, node.name, node.extents()
+    return None
+
+
 def shows(pattern):
     """A label of the window has such a text."""
     frame = window()

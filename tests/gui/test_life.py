@@ -154,9 +154,12 @@ class Life:
         eyes.type_keys("alt+2")
         eyes.wait_find("push button", "^Disconnect$", self.run)
         for _ in range(30):
-            if eyes.find("push button", "^Disconnect$").has_state(eyes.Atspi.StateType.FOCUSED):
+            before = eyes.focused()
+            if before and before[:2] == ("push button", "Disconnect"):
                 break
             eyes.type_keys("Tab")
+            eyes.wait_for("the focus to move on", lambda b=before: eyes.focused() not in (b, None),
+                          run=self.run)
         else:
             raise chain.Failed("Tab does not reach the button")
         eyes.type_keys("space")
