@@ -214,17 +214,17 @@ DWORD
 hvs_log_failure(enum hvs_log_level level, DWORD error, const char *format, ...)
 {
     const struct subject none = { 0 };
-    char message[HVS_LOG_MESSAGE_MAX];
+    char words[HVS_LOG_MESSAGE_MAX], message[HVS_LOG_MESSAGE_MAX];
     struct hvs_text text;
     va_list arguments;
 
     if (!is_enabled(level))
         return error;
     va_start(arguments, format);
-    format_message(message, format, arguments);
+    format_message(words, format, arguments);
     va_end(arguments);
     hvs_text_init(&text, message, sizeof message);
-    text.length = strlen(message);
+    hvs_text_add(&text, words);
     hvs_text_add(&text, ": ");
     hvs_wide_add_error(&text, error);
     log_message(level, &none, message);

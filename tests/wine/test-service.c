@@ -15,6 +15,7 @@
 #include "windows/registry.h"
 #include "windows/service.h"
 #include "windows/status-pipe.h"
+#include "windows/watch-pipe.h"
 
 #include "common/status.h"
 
@@ -1266,9 +1267,14 @@ static void
 test_run(void)
 {
     static char text[16384];
-    HANDLE read_end, process;
+    HANDLE read_end, process, taken;
 
     host_start_control(ACCEPT);
+    /* A failure that it can live with, and tells: the name of one of its pipes is taken. */
+    taken = CreateNamedPipeW(HVS_WATCH_PIPE_NAME, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE, 1, 0, 0, 0,
+                             NULL);
+    if (taken == INVALID_HANDLE_VALUE)
+        fail("making a watch pipe");
     process = start_program(L"run --log-level info", &read_end);
     wait_status("\"state\": \"ready\"");
     expect(L"run", 1, "hvsession runs already");
@@ -1276,6 +1282,9 @@ test_run(void)
     read_output(read_end, text, sizeof text);
     if (strstr(text, "notice") == NULL || strstr(text, "ready: the host supports") == NULL)
         fail("its log: %s", text);
+    if (strstr(text, "warning making the watch pipe: ") == NULL || strstr(text, "(error ") == NULL)
+        fail("a failure in its log: %s", text);
+    CloseHandle(taken);
     CloseHandle(process);
     CloseHandle(read_end);
     host_stop_control();
