@@ -60,7 +60,7 @@ struct hvs_daemon {
     struct hvs_checkup         *checkup;
     struct hvs_publish          publish;
     char                        problem[400]; /* "": none */
-    const char *volatile       *doing;        /* what this thread does; NULL: nobody asks */
+    void (*doing)(const char *words);         /* NULL: nobody asks */
     uint64_t                    started;
 };
 
@@ -68,7 +68,7 @@ static void
 tell_doing(struct hvs_daemon *daemon, const char *doing)
 {
     if (daemon->doing != NULL)
-        *daemon->doing = doing;
+        daemon->doing(doing);
 }
 
 /* ---- status ---- */
@@ -646,6 +646,7 @@ hvs_daemon_run(struct hvs_daemon *daemon)
     HANDLE handles[HANDLES_MAX];
     DWORD error = ERROR_SUCCESS;
 
+    tell_doing(daemon, "starting");
     hvs_log(HVS_LOG_NOTICE, "hvsession " HVS_VERSION " started");
     publish(daemon);
     tell_doing(daemon, "a call of Windows or vmbuspipe.dll that does not come back");
@@ -717,16 +718,21 @@ make_watch_pipe(struct hvs_daemon *daemon)
 static DWORD
 start(struct hvs_daemon *daemon, struct hvs_text *problem)
 {
-    DWORD error = load_settings(daemon, problem);
+    DWORD error;
 
+    tell_doing(daemon, "loading its settings");
+    error = load_settings(daemon, problem);
     if (error == ERROR_SUCCESS)
         error = make_events(daemon);
+    tell_doing(daemon, "starting Windows Sockets");
     if (error == ERROR_SUCCESS)
         error = start_sockets(daemon);
     if (error == ERROR_SUCCESS)
         error = hvs_checkup_new(daemon->events[EVENT_LOOKED], &daemon->checkup);
+    tell_doing(daemon, "making the pipe of hvsession status");
     if (error == ERROR_SUCCESS)
         error = make_status_pipe(daemon, problem);
+    tell_doing(daemon, "loading vmbuspipe.dll");
     if (error == ERROR_SUCCESS)
         error = hvs_offers_new(&offers_callbacks, daemon, &daemon->offers, problem);
     if (error == ERROR_SUCCESS)
@@ -734,6 +740,7 @@ start(struct hvs_daemon *daemon, struct hvs_text *problem)
                                         &daemon->control);
     if (error != ERROR_SUCCESS)
         return error;
+    tell_doing(daemon, "beginning to watch");
     make_watch_pipe(daemon);
     /* In a console there may be no installed service to watch. */
     error = hvs_registry_watch_begin(&daemon->registry);
@@ -741,7 +748,8 @@ start(struct hvs_daemon *daemon, struct hvs_text *problem)
 }
 
 DWORD
-hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_text *problem)
+hvs_daemon_new(const char *log_level, void (*doing)(const char *words), struct hvs_daemon **daemon,
+               struct hvs_text *problem)
 {
     struct hvs_daemon *made = calloc(1, sizeof *made);
     struct hvs_text level;
@@ -750,6 +758,7 @@ hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_tex
     *daemon = NULL;
     if (made == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
+    made->doing = doing;
     made->started = hvs_clock_now();
     hvs_publish_init(&made->publish);
     for (unsigned i = 0; i < HVS_CHANNELS; i++)
@@ -766,13 +775,6 @@ hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_tex
     }
     *daemon = made;
     return ERROR_SUCCESS;
-}
-
-void
-hvs_daemon_tell(struct hvs_daemon *daemon, const char *volatile *doing)
-{
-    daemon->doing = doing;
-    tell_doing(daemon, "starting");
 }
 
 void

@@ -15,11 +15,11 @@ struct hvs_daemon;
 
 /* Loads the settings and vmbuspipe.dll, makes the status pipe, and begins to watch for channels:
  * when it comes back, everything works that is this machine's business. log_level, if not NULL,
- * overrides the settings. On an error problem gets a sentence that says what to do. */
-DWORD hvs_daemon_new(const char *log_level, struct hvs_daemon **daemon, struct hvs_text *problem);
-/* From now on *doing is what the daemon's thread does, in words, for who waits for it in vain; not
- * any more when hvs_daemon_free() is back. Belongs to the caller. */
-void hvs_daemon_tell(struct hvs_daemon *daemon, const char *volatile *doing);
+ * overrides the settings. doing, if not NULL, is called before each step of the start and of the
+ * end, in the thread that takes it, with what that is: static text. On an error problem gets a
+ * sentence that says what to do. */
+DWORD hvs_daemon_new(const char *log_level, void (*doing)(const char *words),
+                     struct hvs_daemon **daemon, struct hvs_text *problem);
 /* Runs until hvs_daemon_stop(), ends all sessions and stops waiting for channels. Any other result
  * than ERROR_SUCCESS: it could not go on, and has logged why. */
 DWORD hvs_daemon_run(struct hvs_daemon *daemon);

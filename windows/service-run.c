@@ -1,19 +1,14 @@
 #include "service.h"
 
 #include "daemon.h"
+#include "guard.h"
 #include "log.h"
 #include "os.h"
 #include "registry.h"
 #include "wide.h"
 
-#include <process.h>
-
-/* How long the SCM is told to wait for a step, in milliseconds. */
+/* How long the SCM is told to wait for a step of a stop, in milliseconds. */
 #define STEP_HINT 5000u
-/* A start that takes longer hangs. The system's disk may be busy: it is just starting, too. */
-#define START_LIMIT 15000u
-/* How long the last words may take, in milliseconds. */
-#define WORDS_LIMIT 200u
 /* Of Windows Vista: from then on a STOPPED with an error is a failure to the SCM. */
 #define OS_VISTA 600u
 
@@ -22,14 +17,10 @@ static struct {
     SERVICE_STATUS_HANDLE handle;
     SERVICE_STATUS        status;
     struct hvs_daemon    *daemon; /* NULL: not yet, or not any more */
-    CRITICAL_SECTION      lock;   /* status and daemon; the guard does without: it must not hang */
-    HANDLE                started, stopping, ended; /* manual-reset events, for the guard */
-    HANDLE                overdue, told; /* likewise, between it and who has the last words */
-    HANDLE                on_guard;      /* auto-reset event: one of the two runs */
+    CRITICAL_SECTION      lock;     /* status and daemon */
     bool                  vanishes; /* a failure is a process that vanishes: before Vista */
-    const char *volatile  doing;    /* of the daemon's thread */
     volatile LONG         error;    /* why the service ends; NO_ERROR: somebody wants it to */
-} service = { .doing = "loading its settings or vmbuspipe.dll" };
+} service;
 
 static void
 report(DWORD state, DWORD error)
@@ -50,7 +41,9 @@ report(DWORD state, DWORD error)
                                                              : 1;
     status->dwCurrentState = state;
     status->dwWin32ExitCode = error;
-    status->dwWaitHint = state == SERVICE_START_PENDING ? START_LIMIT : pending ? STEP_HINT : 0;
+    status->dwWaitHint = state == SERVICE_START_PENDING ? HVS_GUARD_START_LIMIT
+                         : pending                      ? STEP_HINT
+                                                        : 0;
     status->dwControlsAccepted =
         state == SERVICE_RUNNING
             ? SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN | SERVICE_ACCEPT_POWEREVENT |
@@ -95,7 +88,7 @@ handle_control(DWORD control, DWORD event, void *data, void *context)
     switch (control) {
     case SERVICE_CONTROL_STOP:
     case SERVICE_CONTROL_SHUTDOWN:
-        SetEvent(service.stopping);
+        hvs_guard_stopping();
         report(SERVICE_STOP_PENDING, NO_ERROR);
         call_daemon(hvs_daemon_stop);
         return NO_ERROR;
@@ -113,7 +106,7 @@ handle_control(DWORD control, DWORD event, void *data, void *context)
     }
 }
 
-/* ---- the end in time ---- */
+/* ---- the end ---- */
 
 static bool
 is_before_vista(void)
@@ -133,81 +126,10 @@ report_end(DWORD error)
         report(SERVICE_STOPPED, error);
 }
 
-/* Both ask other processes, the SCM and the event log, which may hang as well: the guard does not
- * wait for that. */
-static unsigned __stdcall
-say_last_words(void *argument)
+static void
+report_overdue(bool starting)
 {
-    (void)argument;
-    SetEvent(service.on_guard);
-    WaitForSingleObject(service.overdue, INFINITE);
-    report_end((DWORD)service.error);
-    hvs_log(HVS_LOG_WARNING, "did not %s in time: %s; the process is ended",
-            WaitForSingleObject(service.started, 0) == WAIT_OBJECT_0 ? "end" : "start",
-            service.doing);
-    SetEvent(service.told);
-    return 0;
-}
-
-static bool
-is_in_time(void)
-{
-    const HANDLE first[] = { service.started, service.stopping };
-
-    if (WaitForMultipleObjects(ARRAYSIZE(first), first, FALSE, START_LIMIT) == WAIT_TIMEOUT) {
-        InterlockedExchange(&service.error, ERROR_SERVICE_REQUEST_TIMEOUT);
-        return false;
-    }
-    WaitForSingleObject(service.stopping, INFINITE);
-    return WaitForSingleObject(service.ended, HVS_DAEMON_STOP_TIMEOUT) == WAIT_OBJECT_0;
-}
-
-/* Threads may be inside of calls that nobody can interrupt, and hold the loader's lock while they
- * load a library: neither a new thread nor a look at what a library has would get by. So this one
- * and the one above run before anything else does, and know all that they need. */
-static unsigned __stdcall
-guard(void *argument)
-{
-    (void)argument;
-    SetEvent(service.on_guard);
-    if (is_in_time())
-        return 0;
-    SetEvent(service.overdue);
-    WaitForSingleObject(service.told, WORDS_LIMIT);
-    TerminateProcess(GetCurrentProcess(), ERROR_SERVICE_REQUEST_TIMEOUT);
-    return 0;
-}
-
-/* Returns when it runs: a thread that is only created takes the loader's lock first. */
-static DWORD
-start_thread(unsigned(__stdcall *function)(void *))
-{
-    HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, function, NULL, 0, NULL);
-
-    if (thread == NULL)
-        return ERROR_NOT_ENOUGH_MEMORY;
-    CloseHandle(thread);
-    WaitForSingleObject(service.on_guard, INFINITE);
-    return ERROR_SUCCESS;
-}
-
-static DWORD
-start_guard(void)
-{
-    HANDLE *const events[] = { &service.started, &service.stopping, &service.ended,
-                               &service.overdue, &service.told };
-    DWORD error;
-
-    for (unsigned i = 0; i < ARRAYSIZE(events); i++) {
-        *events[i] = CreateEventW(NULL, TRUE, FALSE, NULL);
-        if (*events[i] == NULL)
-            return GetLastError();
-    }
-    service.on_guard = CreateEventW(NULL, FALSE, FALSE, NULL);
-    if (service.on_guard == NULL)
-        return GetLastError();
-    error = start_thread(say_last_words);
-    return error == ERROR_SUCCESS ? start_thread(guard) : error;
+    report_end(starting ? ERROR_SERVICE_REQUEST_TIMEOUT : (DWORD)service.error);
 }
 
 /* Ends the service: the SCM is told, and nobody is guarded any more. */
@@ -215,7 +137,7 @@ static void
 end(DWORD error)
 {
     report_end(error);
-    SetEvent(service.ended);
+    hvs_guard_ended();
     if (error != NO_ERROR && service.vanishes)
         TerminateProcess(GetCurrentProcess(), error);
 }
@@ -228,13 +150,12 @@ run_daemon(struct hvs_daemon *daemon)
     EnterCriticalSection(&service.lock);
     service.daemon = daemon;
     LeaveCriticalSection(&service.lock);
-    hvs_daemon_tell(daemon, &service.doing);
     report(SERVICE_RUNNING, NO_ERROR);
-    SetEvent(service.started);
+    hvs_guard_started();
     error = hvs_daemon_run(daemon);
     InterlockedExchange(&service.error, (LONG)error);
     report(SERVICE_STOP_PENDING, NO_ERROR);
-    SetEvent(service.stopping);
+    hvs_guard_stopping();
     EnterCriticalSection(&service.lock);
     service.daemon = NULL;
     LeaveCriticalSection(&service.lock);
@@ -253,26 +174,30 @@ run_service(DWORD count, WCHAR **arguments)
     (void)count;
     (void)arguments;
     InitializeCriticalSection(&service.lock);
-    hvs_log_to_events();
     service.vanishes = is_before_vista();
+    error = hvs_guard_start(ERROR_SERVICE_REQUEST_TIMEOUT, report_overdue);
     service.handle = RegisterServiceCtrlHandlerExW(HVS_SERVICE_NAME, handle_control, NULL);
     if (service.handle == NULL) {
-        hvs_log_failure(HVS_LOG_ERROR, GetLastError(), "registering with the service manager");
+        DWORD handle_error = GetLastError();
+
+        /* Nobody can be told, and the guard ends the process. */
+        hvs_log_to_events();
+        hvs_log_failure(HVS_LOG_ERROR, handle_error, "registering with the service manager");
         return;
     }
     report(SERVICE_START_PENDING, NO_ERROR);
+    hvs_log_to_events();
     hvs_text_init(&text, problem, sizeof problem);
-    error = start_guard();
     if (error == ERROR_SUCCESS)
-        error = hvs_daemon_new(NULL, &daemon, &text);
+        error = hvs_daemon_new(NULL, hvs_guard_doing, &daemon, &text);
     else
         hvs_wide_add_error(&text, error);
     if (error != ERROR_SUCCESS) {
         hvs_log(HVS_LOG_ERROR, "cannot start: %s", problem);
         /* Also before Vista: whoever starts it is told why, and nothing would be better later. */
         report(SERVICE_STOPPED, error);
-        SetEvent(service.stopping);
-        SetEvent(service.ended);
+        hvs_guard_stopping();
+        hvs_guard_ended();
         return;
     }
     run_daemon(daemon);
@@ -287,7 +212,7 @@ hvs_service_run(void)
     if (!StartServiceCtrlDispatcherW(table))
         return GetLastError();
     /* An orderly end would wait for what hangs, and without the guard, whose turn it is. */
-    if (WaitForSingleObject(service.overdue, 0) == WAIT_OBJECT_0)
+    if (hvs_guard_is_overdue())
         Sleep(INFINITE);
     return ERROR_SUCCESS;
 }

@@ -41,6 +41,9 @@ static WCHAR server_name[64];
 static const uint8_t bare_request[] = { 3, 0, 0, 11, 6, 0xe0, 0, 0, 0, 0, 0 };
 static const uint8_t bare_confirm[] = { 3, 0, 0, 11, 6, 0xd0, 0, 0, 0x12, 0x34, 0 };
 
+/* What a stop may take, in milliseconds. */
+#define STOP_LIMIT 2000u
+
 static void
 begin(void)
 {
@@ -1004,7 +1007,7 @@ test_resume(void)
     hvs_clock_init();
     hvs_text_init(&text, problem, sizeof problem);
     host_start_control(ACCEPT);
-    if (hvs_daemon_new(NULL, &daemon, &text) != ERROR_SUCCESS)
+    if (hvs_daemon_new(NULL, NULL, &daemon, &text) != ERROR_SUCCESS)
         fail("%s", problem);
     thread = start_thread(run_daemon, daemon);
     for (unsigned i = 0; i < 3; i++) {
@@ -1261,8 +1264,102 @@ test_bundle(void)
     finish();
 }
 
-/* In a console, without an installed service. Wine has no console events without a terminal, so
- * Ctrl+C is not tried. */
+/* As Ctrl+C arrives: the system calls this function in a thread of its own, the caller's to close.
+ * Wine sends no such events without a terminal. */
+static HANDLE
+send_console_event(HANDLE process, DWORD event)
+{
+    LPTHREAD_START_ROUTINE routine;
+    FARPROC function = GetProcAddress(GetModuleHandleW(L"kernel32.dll"), "CtrlRoutine");
+    HANDLE thread;
+
+    if (function == NULL)
+        fail("kernel32.dll has no CtrlRoutine");
+    memcpy(&routine, &function, sizeof routine);
+    thread = CreateRemoteThread(process, NULL, 0, routine, (void *)(ULONG_PTR)event, 0, NULL);
+    if (thread == NULL)
+        fail("CreateRemoteThread");
+    return thread;
+}
+
+/* hvsession run has to end, within the time of a stop and with that exit status; its log has to
+ * contain that. */
+static void
+end_run(HANDLE process, HANDLE read_end, DWORD event, DWORD status, const char *contained)
+{
+    static char text[16384];
+    HANDLE handler = send_console_event(process, event);
+    DWORD began = GetTickCount(), took, ended;
+
+    if (event == CTRL_CLOSE_EVENT) {
+        /* When the handler is back, Windows ends the process, whatever it does. */
+        WaitForSingleObject(handler, STOP_LIMIT);
+        TerminateProcess(process, 0);
+    }
+    CloseHandle(handler);
+    if (WaitForSingleObject(process, STOP_LIMIT) != WAIT_OBJECT_0)
+        fail("event %lu, and it still runs after %u ms", event, STOP_LIMIT);
+    took = GetTickCount() - began;
+    read_output(read_end, text, sizeof text);
+    if (!GetExitCodeProcess(process, &ended) || ended != status ||
+        strstr(text, contained) == NULL)
+        fail("event %lu: status %lu, expected %lu; said \"%s\", expected \"%s\"", event, ended,
+             status, text, contained);
+    printf("# ended in %lu ms\n", took);
+    CloseHandle(process);
+    CloseHandle(read_end);
+}
+
+static const DWORD console_events[] = { CTRL_C_EVENT, CTRL_CLOSE_EVENT };
+
+/* Ctrl+C, and closing the window: both end in order, and the host is not told any more. */
+static void
+test_run_ends(void)
+{
+    static const WCHAR machine[] = L"SOFTWARE\\Microsoft\\Virtual Machine";
+    static const WCHAR guest[] = L"SOFTWARE\\Microsoft\\Virtual Machine\\Guest";
+    uint64_t before;
+
+    registry_set_number(guest, L"Test", 1);
+    before = registry_hash();
+    host_start_control(ACCEPT);
+    for (unsigned i = 0; i < ARRAYSIZE(console_events); i++) {
+        HANDLE read_end, process = start_program(L"run", &read_end);
+
+        wait_status("\"state\": \"ready\"");
+        end_run(process, read_end, console_events[i], 0, "stopping");
+        if (registry_hash() != before)
+            fail("event %lu: the host is still told something", console_events[i]);
+    }
+    host_stop_control();
+    registry_delete_key(machine);
+}
+
+/* vmbuspipe.dll does not keep to its time: that holds up nobody. */
+static void
+test_run_hangs(void)
+{
+    HANDLE hangs, hanging = make_hang(FAKE_HANGING_EVENT, FAKE_HANGS_WAITING, &hangs);
+
+    host_start_control(ACCEPT);
+    for (unsigned i = 0; i < ARRAYSIZE(console_events); i++) {
+        HANDLE read_end, process = start_program(L"run", &read_end);
+
+        wait_status("\"state\": \"ready\"");
+        SetEvent(hanging);
+        for (unsigned channel = 1; channel < HVS_CHANNELS; channel++)
+            if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
+                fail("%u channels are waited for", channel - 1);
+        end_run(process, read_end, console_events[i], 1,
+                "did not end in time: waiting for channels: vmbuspipe.dll");
+        ResetEvent(hanging);
+    }
+    CloseHandle(hangs);
+    CloseHandle(hanging);
+    host_stop_control();
+}
+
+/* In a console, without an installed service. */
 static void
 test_run(void)
 {
@@ -1403,6 +1500,8 @@ static const struct {
 } tests[] = {
     { "cli", test_cli },
     { "run", test_run },
+    { "run/ends", test_run_ends },
+    { "run/hangs", test_run_hangs },
     { "bundle", test_bundle },
     { "install", test_install },
     { "install/forced", test_install_forced },

@@ -1,6 +1,7 @@
 #include "parts.h"
 
 #include "../daemon.h"
+#include "../guard.h"
 #include "../log.h"
 #include "../registry.h"
 #include "../service.h"
@@ -24,15 +25,47 @@ static int run_help(int count, char **arguments);
 /* ---- run, service ---- */
 
 /* A console's handler has no argument of ours. */
-static struct hvs_daemon *console_daemon;
+static struct {
+    CRITICAL_SECTION   lock;
+    struct hvs_daemon *daemon; /* NULL: it ends already */
+} console;
 
+/* A thread of its own. */
 static BOOL WINAPI
 on_console_event(DWORD event)
 {
-    if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT && event != CTRL_CLOSE_EVENT)
+    /* Of somebody, who knows of whom. */
+    if (event == CTRL_LOGOFF_EVENT)
         return FALSE;
-    hvs_daemon_stop(console_daemon);
+    hvs_guard_stopping();
+    EnterCriticalSection(&console.lock);
+    if (console.daemon != NULL)
+        hvs_daemon_stop(console.daemon);
+    LeaveCriticalSection(&console.lock);
+    /* Where the window is closed, Windows ends the process as soon as this is back. */
+    if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT)
+        Sleep(INFINITE);
     return TRUE;
+}
+
+/* The handler stays to the end: it may be running, and taking it away would wait for it. */
+static DWORD
+run_daemon(struct hvs_daemon *daemon)
+{
+    DWORD error;
+
+    InitializeCriticalSection(&console.lock);
+    console.daemon = daemon;
+    SetConsoleCtrlHandler(on_console_event, TRUE);
+    hvs_guard_started();
+    error = hvs_daemon_run(daemon);
+    hvs_guard_stopping();
+    EnterCriticalSection(&console.lock);
+    console.daemon = NULL;
+    LeaveCriticalSection(&console.lock);
+    hvs_daemon_free(daemon);
+    hvs_guard_ended();
+    return error;
 }
 
 static int
@@ -40,6 +73,7 @@ run_in_console(int count, char **arguments)
 {
     const char *log_level = NULL;
     enum hvs_log_level level;
+    struct hvs_daemon *daemon;
     DWORD error;
     char problem[HVS_REGISTRY_MESSAGE_MAX];
     struct hvs_text text;
@@ -53,16 +87,14 @@ run_in_console(int count, char **arguments)
                                       log_level);
     hvs_log_to_console();
     hvs_text_init(&text, problem, sizeof problem);
-    if (hvs_daemon_new(log_level, &console_daemon, &text) != ERROR_SUCCESS) {
+    error = hvs_guard_start(HVS_EXIT_FAILED, NULL);
+    if (error != ERROR_SUCCESS)
+        return hvs_cli_complain_error("running in this window", error);
+    if (hvs_daemon_new(log_level, hvs_guard_doing, &daemon, &text) != ERROR_SUCCESS) {
         hvs_cli_complain(problem);
         return HVS_EXIT_FAILED;
     }
-    SetConsoleCtrlHandler(on_console_event, TRUE);
-    error = hvs_daemon_run(console_daemon);
-    SetConsoleCtrlHandler(on_console_event, FALSE);
-    hvs_daemon_free(console_daemon);
-    console_daemon = NULL;
-    return error == ERROR_SUCCESS ? HVS_EXIT_OK : HVS_EXIT_FAILED;
+    return run_daemon(daemon) == ERROR_SUCCESS ? HVS_EXIT_OK : HVS_EXIT_FAILED;
 }
 
 static int
