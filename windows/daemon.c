@@ -23,6 +23,8 @@
  * it back at once. A failed open is tried again after pauses that double. In milliseconds. */
 #define REOPEN_PAUSE     1000u
 #define REOPEN_PAUSE_MAX 60000u
+/* Of Windows' sessions, what is not logged yet; more is not kept. */
+#define NOTES_MAX 32u
 /* hvs_clock_now() has to be called that often, in milliseconds. */
 #define DAY 86400000u
 
@@ -35,8 +37,14 @@ struct slot {
     struct hvs_relay *relay;
 };
 
+/* What has happened to a session of Windows. */
+struct note {
+    DWORD       session;
+    const char *what;
+};
+
 /* Events of the daemon itself, in the order in which they are waited for. */
-enum { EVENT_STOP, EVENT_RENEGOTIATE, EVENT_SESSION_CHANGED, EVENT_LOOKED, EVENTS };
+enum { EVENT_STOP, EVENT_RENEGOTIATE, EVENT_SESSION_CHANGED, EVENT_LOOKED, EVENT_NOTED, EVENTS };
 
 struct hvs_daemon {
     struct hvs_settings         settings;
@@ -57,6 +65,9 @@ struct hvs_daemon {
     struct hvs_session_counters totals; /* of those that have ended */
     enum hvs_channel_state      channel_states[HVS_CHANNELS]; /* when last looked at */
     uint64_t                    channels_since[HVS_CHANNELS];
+    CRITICAL_SECTION            lock; /* of the notes */
+    struct note                 notes[NOTES_MAX];
+    unsigned                    note_count;
     struct hvs_checkup         *checkup;
     struct hvs_publish          publish;
     char                        problem[400]; /* "": none */
@@ -561,6 +572,33 @@ reload_settings(struct hvs_daemon *daemon)
         hvs_log(HVS_LOG_NOTICE, "settings reloaded; sessions that run keep theirs");
 }
 
+/* ---- the sessions of Windows ---- */
+
+void
+hvs_daemon_note_session(struct hvs_daemon *daemon, DWORD session, const char *what)
+{
+    EnterCriticalSection(&daemon->lock);
+    if (daemon->note_count < NOTES_MAX)
+        daemon->notes[daemon->note_count++] = (struct note) { session, what };
+    LeaveCriticalSection(&daemon->lock);
+    SetEvent(daemon->events[EVENT_NOTED]);
+}
+
+static void
+log_notes(struct hvs_daemon *daemon)
+{
+    struct note notes[NOTES_MAX];
+    unsigned count;
+
+    EnterCriticalSection(&daemon->lock);
+    count = daemon->note_count;
+    memcpy(notes, daemon->notes, sizeof notes);
+    daemon->note_count = 0;
+    LeaveCriticalSection(&daemon->lock);
+    for (unsigned i = 0; i < count; i++)
+        hvs_log(HVS_LOG_INFO, "session %lu of Windows %s", notes[i].session, notes[i].what);
+}
+
 /* ---- the loop ---- */
 
 #define HANDLES_MAX                                                                                \
@@ -608,6 +646,8 @@ dispatch(struct hvs_daemon *daemon, HANDLE signalled)
         hvs_control_channel_renegotiate(daemon->control);
     else if (signalled == daemon->events[EVENT_LOOKED])
         answer_diagnosis(daemon);
+    else if (signalled == daemon->events[EVENT_NOTED])
+        log_notes(daemon);
     else if (signalled == hvs_offers_event(daemon->offers))
         error = hvs_offers_dispatch(daemon->offers);
     else if (signalled != NULL && signalled == daemon->registry.changed)
@@ -758,6 +798,7 @@ hvs_daemon_new(const char *log_level, void (*doing)(const char *words), struct h
     *daemon = NULL;
     if (made == NULL)
         return ERROR_NOT_ENOUGH_MEMORY;
+    InitializeCriticalSection(&made->lock);
     made->doing = doing;
     made->started = hvs_clock_now();
     hvs_publish_init(&made->publish);
@@ -810,5 +851,6 @@ hvs_daemon_free(struct hvs_daemon *daemon)
             CloseHandle(daemon->events[i]);
     if (daemon->sockets)
         WSACleanup();
+    DeleteCriticalSection(&daemon->lock);
     free(daemon);
 }

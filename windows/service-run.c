@@ -66,9 +66,10 @@ call_daemon(void (*function)(struct hvs_daemon *))
     LeaveCriticalSection(&service.lock);
 }
 
-/* Which of Windows' sessions belongs to an Enhanced Session: for who reads the log. */
+/* Which of Windows' sessions belongs to an Enhanced Session: for who reads the log. This thread must
+ * not write to it: no STOP arrives while it does. */
 static void
-log_session_change(DWORD event, const WTSSESSION_NOTIFICATION *session)
+note_session_change(DWORD event, const WTSSESSION_NOTIFICATION *session)
 {
     static const char *const events[] = {
         [WTS_REMOTE_CONNECT] = "is shown over Remote Desktop",
@@ -77,8 +78,12 @@ log_session_change(DWORD event, const WTSSESSION_NOTIFICATION *session)
         [WTS_SESSION_LOGOFF] = "has been logged off",
     };
 
-    if (event < ARRAYSIZE(events) && events[event] != NULL)
-        hvs_log(HVS_LOG_INFO, "session %lu of Windows %s", session->dwSessionId, events[event]);
+    if (event >= ARRAYSIZE(events) || events[event] == NULL)
+        return;
+    EnterCriticalSection(&service.lock);
+    if (service.daemon != NULL)
+        hvs_daemon_note_session(service.daemon, session->dwSessionId, events[event]);
+    LeaveCriticalSection(&service.lock);
 }
 
 static DWORD WINAPI
@@ -97,7 +102,7 @@ handle_control(DWORD control, DWORD event, void *data, void *context)
             call_daemon(hvs_daemon_renegotiate);
         return NO_ERROR;
     case SERVICE_CONTROL_SESSIONCHANGE:
-        log_session_change(event, data);
+        note_session_change(event, data);
         return NO_ERROR;
     case SERVICE_CONTROL_INTERROGATE:
         return NO_ERROR;
