@@ -22,11 +22,18 @@ static struct {
     volatile LONG         error;    /* why the service ends; NO_ERROR: somebody wants it to */
 } service;
 
+static bool
+is_pending(DWORD state)
+{
+    return state == SERVICE_START_PENDING || state == SERVICE_STOP_PENDING;
+}
+
+/* A pending state that is reported again gets the next checkpoint. */
 static void
 report(DWORD state, DWORD error)
 {
     SERVICE_STATUS *status = &service.status;
-    bool pending = state == SERVICE_START_PENDING || state == SERVICE_STOP_PENDING;
+    bool pending = is_pending(state);
     DWORD failure = ERROR_SUCCESS;
 
     EnterCriticalSection(&service.lock);
@@ -54,6 +61,20 @@ report(DWORD state, DWORD error)
     LeaveCriticalSection(&service.lock);
     if (failure != ERROR_SUCCESS)
         hvs_log_failure(HVS_LOG_WARNING, failure, "telling the service manager");
+}
+
+/* A step of the start or of the end is done. Only then does the SCM see progress. */
+static void
+advance(const char *doing)
+{
+    DWORD state;
+
+    hvs_guard_doing(doing);
+    EnterCriticalSection(&service.lock);
+    state = service.status.dwCurrentState;
+    LeaveCriticalSection(&service.lock);
+    if (is_pending(state))
+        report(state, NO_ERROR);
 }
 
 /* The daemon may have ended itself, while the control was on its way. */
@@ -194,7 +215,7 @@ run_service(DWORD count, WCHAR **arguments)
     hvs_log_to_events();
     hvs_text_init(&text, problem, sizeof problem);
     if (error == ERROR_SUCCESS)
-        error = hvs_daemon_new(NULL, hvs_guard_doing, &daemon, &text);
+        error = hvs_daemon_new(NULL, advance, &daemon, &text);
     else
         hvs_wide_add_error(&text, error);
     if (error != ERROR_SUCCESS) {

@@ -506,6 +506,34 @@ make_hang(const WCHAR *event, const WCHAR *semaphore, HANDLE *hangs)
     return hanging;
 }
 
+/* The service reports each step of its end, and then none any more: what hangs is no progress. */
+static void
+watch_stop(void)
+{
+    SC_HANDLE opened = open_service();
+    DWORD checkpoint = 0, steps = 0, began = GetTickCount(), changed = began;
+    SERVICE_STATUS status;
+
+    if (!ControlService(opened, SERVICE_CONTROL_STOP, &status))
+        fail("the service takes no STOP");
+    while (QueryServiceStatus(opened, &status) && status.dwCurrentState == SERVICE_STOP_PENDING) {
+        if (status.dwCheckPoint < checkpoint)
+            fail("checkpoint %lu behind %lu", status.dwCheckPoint, checkpoint);
+        if (status.dwCheckPoint > checkpoint) {
+            steps = status.dwCheckPoint;
+            changed = GetTickCount();
+        }
+        checkpoint = status.dwCheckPoint;
+        Sleep(5);
+    }
+    if (status.dwCurrentState != SERVICE_STOPPED || status.dwCheckPoint != 0)
+        fail("state %lu, checkpoint %lu", status.dwCurrentState, status.dwCheckPoint);
+    if (steps < 4 || changed - began > HVS_DAEMON_STOP_TIMEOUT / 2)
+        fail("%lu checkpoints, the last one after %lu ms", steps, changed - began);
+    printf("# %lu checkpoints in %lu ms\n", steps, changed - began);
+    CloseServiceHandle(opened);
+}
+
 /* vmbuspipe.dll does not keep to the time that it is given, for any of the data channels. */
 static void
 test_stop_unheard(void)
@@ -517,8 +545,17 @@ test_stop_unheard(void)
     for (unsigned i = 1; i < HVS_CHANNELS; i++)
         if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
             fail("%u channels are waited for", i - 1);
-    CloseHandle(hangs);
     end_hanging(hanging);
+    hanging = make_hang(FAKE_HANGING_EVENT, FAKE_HANGS_WAITING, &hangs);
+    begin();
+    SetEvent(hanging);
+    if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
+        fail("no channel is waited for");
+    watch_stop();
+    CloseHandle(hangs);
+    CloseHandle(hanging);
+    expect(L"uninstall", 0, "Removed");
+    host_stop_control();
 }
 
 /* The daemon's own thread does not come back from opening a channel. */
@@ -572,15 +609,26 @@ test_stop_starting(void)
 {
     HANDLE hangs, loading = make_hang(FAKE_LOADING_EVENT, FAKE_HANGS_LOADING, &hangs);
     HANDLE start, start_output, stop, stop_output;
-    DWORD state = 0;
+    SC_HANDLE opened;
+    SERVICE_STATUS status;
+    DWORD state = 0, checkpoint;
 
     expect(L"install", 0, "Installed");
     start = start_program(L"start", &start_output);
     if (WaitForSingleObject(hangs, LONG_TIME) != WAIT_OBJECT_0)
         fail("vmbuspipe.dll is not loaded");
+    opened = open_service();
+    if (!QueryServiceStatus(opened, &status) || status.dwCurrentState != SERVICE_START_PENDING ||
+        status.dwCheckPoint < 4 || status.dwWaitHint == 0)
+        fail("state %lu, checkpoint %lu, hint %lu ms", status.dwCurrentState, status.dwCheckPoint,
+             status.dwWaitHint);
+    checkpoint = status.dwCheckPoint;
     stop = start_program(L"stop", &stop_output);
     if (WaitForSingleObject(stop, 1000) != WAIT_TIMEOUT)
         fail("the service starts, and stop does not wait for that");
+    if (!QueryServiceStatus(opened, &status) || status.dwCheckPoint != checkpoint)
+        fail("checkpoint %lu behind %lu, and nothing is done", status.dwCheckPoint, checkpoint);
+    CloseServiceHandle(opened);
     SetEvent(loading);
     expect_end(stop, stop_output, "Stopped.");
     if (hvs_service_state(&state) != ERROR_SUCCESS || state != SERVICE_STOPPED)
