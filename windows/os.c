@@ -114,3 +114,20 @@ hvs_os_print(const struct hvs_os_version *version, struct hvs_text *out)
     }
     hvs_text_add_char(out, ')');
 }
+
+bool
+hvs_os_is_administrator(void)
+{
+    SID_IDENTIFIER_AUTHORITY authority = SECURITY_NT_AUTHORITY;
+    PSID administrators = NULL;
+    BOOL member = FALSE;
+
+    if (!AllocateAndInitializeSid(&authority, 2, SECURITY_BUILTIN_DOMAIN_RID,
+                                  DOMAIN_ALIAS_RID_ADMINS, 0, 0, 0, 0, 0, 0, &administrators))
+        return false;
+    /* NULL: the token that this thread acts with just now. */
+    if (!CheckTokenMembership(NULL, administrators, &member))
+        member = FALSE;
+    FreeSid(administrators);
+    return member != FALSE;
+}

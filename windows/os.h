@@ -1,4 +1,4 @@
-/* Which Windows this is. */
+/* Which Windows this is, and what one may do to it. */
 #ifndef HVS_WINDOWS_OS_H
 #define HVS_WINDOWS_OS_H
 
@@ -21,5 +21,8 @@ struct hvs_os_version {
 void hvs_os_get_version(struct hvs_os_version *version);
 /* "Windows XP Home Edition (5.1.2600, Service Pack 3)" */
 void hvs_os_print(const struct hvs_os_version *version, struct hvs_text *out);
+
+/* This thread acts for a member of BUILTIN\Administrators, and not just by a filtered token. */
+bool hvs_os_is_administrator(void);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "os.h"
 #include "pipe.h"
 
 #include "common/status.h"
@@ -39,27 +40,18 @@ static void listen_again(struct instance *instance);
 
 /* ---- requests ---- */
 
-/* The client has to be a member of BUILTIN\Administrators, and not just by a filtered token. */
 static bool
 is_administrator(HANDLE pipe)
 {
-    SID_IDENTIFIER_AUTHORITY authority = SECURITY_NT_AUTHORITY;
-    PSID administrators = NULL;
-    BOOL member = FALSE;
+    bool is;
 
-    if (!AllocateAndInitializeSid(&authority, 2, SECURITY_BUILTIN_DOMAIN_RID,
-                                  DOMAIN_ALIAS_RID_ADMINS, 0, 0, 0, 0, 0, 0, &administrators))
+    if (!ImpersonateNamedPipeClient(pipe))
         return false;
-    if (ImpersonateNamedPipeClient(pipe)) {
-        /* NULL: the token that this thread acts with just now, the client's. */
-        if (!CheckTokenMembership(NULL, administrators, &member))
-            member = FALSE;
-        /* Going on as somebody else is worse than not going on. */
-        if (!RevertToSelf())
-            abort();
-    }
-    FreeSid(administrators);
-    return member != FALSE;
+    is = hvs_os_is_administrator();
+    /* Going on as somebody else is worse than not going on. */
+    if (!RevertToSelf())
+        abort();
+    return is;
 }
 
 bool

@@ -81,8 +81,28 @@ struct output {
     DWORD status;
 };
 
-HANDLE
-start_program(const WCHAR *arguments, HANDLE *read_end)
+/* The token of who is an administrator, but has not chosen Run as administrator. */
+static HANDLE
+filter_token(void)
+{
+    SID_IDENTIFIER_AUTHORITY authority = SECURITY_NT_AUTHORITY;
+    SID_AND_ATTRIBUTES administrators = { NULL, 0 };
+    HANDLE token, filtered;
+
+    if (!AllocateAndInitializeSid(&authority, 2, SECURITY_BUILTIN_DOMAIN_RID,
+                                  DOMAIN_ALIAS_RID_ADMINS, 0, 0, 0, 0, 0, 0, &administrators.Sid) ||
+        !OpenProcessToken(GetCurrentProcess(),
+                          TOKEN_DUPLICATE | TOKEN_ASSIGN_PRIMARY | TOKEN_QUERY, &token) ||
+        !CreateRestrictedToken(token, 0, 1, &administrators, 0, NULL, 0, NULL, &filtered))
+        fail("CreateRestrictedToken");
+    CloseHandle(token);
+    FreeSid(administrators.Sid);
+    return filtered;
+}
+
+/* token NULL: this program's own. */
+static HANDLE
+start_program_as(HANDLE token, const WCHAR *arguments, HANDLE *read_end)
 {
     SECURITY_ATTRIBUTES inherit = { .nLength = sizeof inherit, .bInheritHandle = TRUE };
     STARTUPINFOW startup = { .cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES };
@@ -95,11 +115,20 @@ start_program(const WCHAR *arguments, HANDLE *read_end)
         fail("CreatePipe");
     startup.hStdOutput = startup.hStdError = write_end;
     StringCchPrintfW(command, ARRAYSIZE(command), L"\"%ls\" %ls", program, arguments);
-    if (!CreateProcessW(NULL, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &process))
+    if (token != NULL ? !CreateProcessAsUserW(token, NULL, command, NULL, NULL, TRUE, 0, NULL, NULL,
+                                              &startup, &process)
+                      : !CreateProcessW(NULL, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup,
+                                        &process))
         fail("CreateProcess");
     CloseHandle(write_end);
     CloseHandle(process.hThread);
     return process.hProcess;
+}
+
+HANDLE
+start_program(const WCHAR *arguments, HANDLE *read_end)
+{
+    return start_program_as(NULL, arguments, read_end);
 }
 
 void
@@ -114,10 +143,10 @@ read_output(HANDLE read_end, char *text, size_t size)
 }
 
 static void
-run(const WCHAR *arguments, struct output *output)
+run_as(HANDLE token, const WCHAR *arguments, struct output *output)
 {
     HANDLE read_end;
-    HANDLE process = start_program(arguments, &read_end);
+    HANDLE process = start_program_as(token, arguments, &read_end);
 
     read_output(read_end, output->text, sizeof output->text);
     CloseHandle(read_end);
@@ -134,13 +163,28 @@ last_output(void)
     return output.text;
 }
 
-void
-expect(const WCHAR *arguments, DWORD status, const char *contained)
+static void
+expect_as(HANDLE token, const WCHAR *arguments, DWORD status, const char *contained)
 {
-    run(arguments, &output);
+    run_as(token, arguments, &output);
     if (output.status != status || strstr(output.text, contained) == NULL)
         fail("hvsession %ls: status %lu, expected %lu; said \"%s\", expected \"%s\"", arguments,
              output.status, status, output.text, contained);
+}
+
+void
+expect(const WCHAR *arguments, DWORD status, const char *contained)
+{
+    expect_as(NULL, arguments, status, contained);
+}
+
+void
+expect_without_rights(const WCHAR *arguments, DWORD status, const char *contained)
+{
+    HANDLE token = filter_token();
+
+    expect_as(token, arguments, status, contained);
+    CloseHandle(token);
 }
 
 SC_HANDLE

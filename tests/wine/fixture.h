@@ -42,6 +42,8 @@ uint64_t registry_hash(void);
 /* Runs hvsession.exe with the arguments: it must exit with the status, and what it says must
  * contain that. */
 void expect(const WCHAR *arguments, DWORD status, const char *contained);
+/* Likewise, without administrator rights. */
+void expect_without_rights(const WCHAR *arguments, DWORD status, const char *contained);
 /* What the last expect() got. Until the next. */
 const char *last_output(void);
 

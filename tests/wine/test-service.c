@@ -1233,6 +1233,9 @@ test_status_pipe(void)
     expect(L"disconnect 4294967295", 1, "no such session");
     s = open_session(4, MESSAGES);
     wait_status("\"id\": 1,");
+    /* Everybody may look. That only administrators may act cannot be tried: whoever is impersonated
+     * under Wine, it is the service itself. */
+    expect_without_rights(L"sessions", 0, "#1 ");
     expect(L"disconnect 1", 0, "");
     if (server_read(s, bytes, 1, LONG_TIME) != 0)
         fail("the session goes on");
@@ -1275,6 +1278,11 @@ test_cli(void)
         expect(L"service", 2, "hvsession run");
     expect(L"status", 3, "not installed");
     expect(L"start", 3, "not installed");
+    expect_without_rights(L"help", 0, "usage: hvsession");
+    expect_without_rights(L"run", 1, "administrator rights");
+    expect(L"status x --json", 2, "not: x");
+    expect(L"status --json x", 2, "not: x");
+    expect(L"run --log-level debug x", 2, "not: x");
 }
 
 /* What the service has logged is not there: Wine's event log cannot be read. */

@@ -3,6 +3,7 @@
 #include "../daemon.h"
 #include "../guard.h"
 #include "../log.h"
+#include "../os.h"
 #include "../registry.h"
 #include "../service.h"
 #include "../status-pipe.h"
@@ -81,10 +82,14 @@ run_in_console(int count, char **arguments)
     if (count == 2 && hvs_cli_is_option(arguments[0], "log-level"))
         log_level = arguments[1];
     else if (count > 0)
-        return hvs_cli_complain_usage("run takes --log-level LEVEL only, not", arguments[0]);
+        return hvs_cli_complain_usage("run takes --log-level LEVEL only, not",
+                                      arguments[count - 1]);
     if (log_level != NULL && !hvs_log_level_from_string(log_level, &level))
         return hvs_cli_complain_usage("the log level is error, warning, notice, info or debug, not",
                                       log_level);
+    /* Else it ends where only they may serve a pipe, and that looks as if hvsession ran already. */
+    if (!hvs_os_is_administrator())
+        return hvs_cli_complain_error("running in this window", ERROR_ACCESS_DENIED);
     hvs_log_to_console();
     hvs_text_init(&text, problem, sizeof problem);
     error = hvs_guard_start(HVS_EXIT_FAILED, NULL);
@@ -206,9 +211,11 @@ show(int count, char **arguments, const char *text_request, const char *json_req
 {
     if (count == 0)
         return ask(text_request);
-    if (count == 1 && hvs_cli_is_option(arguments[0], "json"))
-        return ask(json_request);
-    return hvs_cli_complain_usage("this command takes --json only, not", arguments[count - 1]);
+    if (!hvs_cli_is_option(arguments[0], "json"))
+        return hvs_cli_complain_usage("this command takes --json only, not", arguments[0]);
+    if (count > 1)
+        return hvs_cli_complain_usage("this command takes --json only, not", arguments[1]);
+    return ask(json_request);
 }
 
 static int
@@ -270,7 +277,7 @@ static const struct command commands[] = {
     { "config", "unset KEY", "Go back to its default *", hvs_cli_config },
     { "install", "", "Install the service *", run_install },
     { "uninstall", "", "Undo setup, remove the service and its settings *", hvs_cli_uninstall },
-    { "run", "[--log-level LEVEL]", "Run in this window until Ctrl+C, with a log", run_in_console },
+    { "run", "[--log-level LEVEL]", "Run in this window until Ctrl+C, with a log *", run_in_console },
     { "service", "", "For the service manager only", run_service },
     { "version", "", "Show the version", run_version },
     { "help", "", "Show this", run_help },
