@@ -113,8 +113,8 @@ static const struct hvs_setting table[] = {
         .type = HVS_SETTING_CHOICE,
         .default_value = "auto",
         .choices = hvsocket_choices,
-        .help = "Whether sessions are taken over HvSocket as well: yes, no, or auto, where there is "
-                "a host to come from.",
+        .help = "Whether sessions are taken over HvSocket as well: yes, no, or auto, where there "
+                "is a host to come from.",
         .platforms = HVS_ON_LINUX,
         .offset = offsetof(struct hvs_settings, hvsocket),
     },

@@ -48,7 +48,7 @@
  *         "encryption_method": number, "encryption_level": number,
  *         "error": string?                 why a PDU was refused
  *       },
- *       "client": {                   as it describes itself; null: it has not, or nobody can read it
+ *       "client": {                   as it says; null: it has not, or nobody can read it
  *         "name": string?,            of the computer it runs on
  *         "build": number?,
  *         "desktop_width": number?, "desktop_height": number?,  in pixels

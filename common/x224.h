@@ -8,8 +8,8 @@
  *     client → server   MCS Connect Initial         CS_CORE.serverSelectedProtocol: the truth
  *     server → client   MCS Connect Response        (mirror) SC_CORE.clientRequestedProtocols
  *
- * Asked for TLS (request_as), the server does it with the relay: the client hears nothing of it, and
- * is answered as if the server had been asked for plain RDP.
+ * Asked for TLS (request_as), the server does it with the relay: the client hears nothing of it,
+ * and is answered as if the server had been asked for plain RDP.
  *
  * Bytes go in as they arrive, cut in any way, and come out as whole PDUs. No I/O, no heap.
  *
@@ -110,8 +110,8 @@ struct hvs_negotiation_facts {
     uint32_t failure_code;             /* RDP_NEG_FAILURE.failureCode, 0 if none */
     uint32_t encryption_method;        /* SC_SECURITY; 0 if it was not found */
     uint32_t encryption_level;
-    struct hvs_client_facts client;    /* of the Connect Initial; nothing in it if that was not read:
-                                          no RDP_NEG_REQ, or TLS end to end */
+    struct hvs_client_facts client;    /* of the Connect Initial; nothing in it if that was not
+                                          read: no RDP_NEG_REQ, or TLS end to end */
 };
 
 struct hvs_negotiation_stream {

@@ -7,8 +7,8 @@
 #   tests/run.sh -R REGEX           only the CTest tests whose name matches
 #
 # Large downloads, the QEMU build and what the compilers made are kept in
-# ${XDG_CACHE_HOME:-~/.cache}/hvsession. The last line is "N passed, N failed", with ", N skipped" if
-# there were any; the exit status says the same.
+# ${XDG_CACHE_HOME:-~/.cache}/hvsession. The last line is "N passed, N failed", with ", N skipped"
+# if there were any; the exit status says the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -27,8 +27,8 @@ DWORD hvs_daemon_run(struct hvs_daemon *daemon);
 void hvs_daemon_stop(struct hvs_daemon *daemon);
 /* The machine has slept, what the host knows may be old. Any thread, and a handler. */
 void hvs_daemon_renegotiate(struct hvs_daemon *daemon);
-/* One of Windows' own sessions, and what has happened to it, static text, for who reads the log. The
- * daemon's thread logs it: any thread, and a handler, which must not wait for the event log. */
+/* One of Windows' own sessions, and what has happened to it, static text, for who reads the log.
+ * The daemon's thread logs it: any thread, and a handler, which must not wait for the event log. */
 void hvs_daemon_note_session(struct hvs_daemon *daemon, DWORD session, const char *what);
 /* NULL is fine. */
 void hvs_daemon_free(struct hvs_daemon *daemon);

@@ -87,8 +87,8 @@ call_daemon(void (*function)(struct hvs_daemon *))
     LeaveCriticalSection(&service.lock);
 }
 
-/* Which of Windows' sessions belongs to an Enhanced Session: for who reads the log. This thread must
- * not write to it: no STOP arrives while it does. */
+/* Which of Windows' sessions belongs to an Enhanced Session: for who reads the log. This thread
+ * must not write to it: no STOP arrives while it does. */
 static void
 note_session_change(DWORD event, const WTSSESSION_NOTIFICATION *session)
 {

@@ -396,8 +396,8 @@ class Xrdp:
     """xrdp and xrdp-sesman, of the distribution's files but with settings of their own.
 
     The settings are those that hvsession asks for: plain RDP, no RDP encryption, no compression.
-    kind is how it is reached: "tcp", "unix", or "own": through the ini file that hvsession-xrdp has,
-    as it is but for the log, beside an xrdp with the distribution's settings. address is what
+    kind is how it is reached: "tcp", "unix", or "own": through the ini file that hvsession-xrdp
+    has, as it is but for the log, beside an xrdp with the distribution's settings. address is what
     hvsession's Server= names.
     """
 

@@ -5,11 +5,11 @@
         ── plain RDP ── hyperv-sim ══ VMBus rings ══ hvsessiond-sim
         ── plain RDP ── xrdp ── PAM ── a desktop in one known colour
 
-With --transport hvsocket there are no rings: VMMS connects to the guest's HvSocket, for which a UNIX
-socket stands in.
+With --transport hvsocket there are no rings: VMMS connects to the guest's HvSocket, for which a
+UNIX socket stands in.
 
-With --server tls it ends in FreeRDP's own server instead, which accepts TLS only: hvsessiond-sim asks
-for plain RDP, is refused, and speaks TLS to it. Nobody logs in, the desktop is just shown.
+With --server tls it ends in FreeRDP's own server instead, which accepts TLS only: hvsessiond-sim
+asks for plain RDP, is refused, and speaks TLS to it. Nobody logs in, the desktop is just shown.
 
 The run types a test user's password into xrdp's login dialog and passes when the client shows the
 session's colours, xrdp was asked for plain RDP and did not encrypt, the session ended for the right
@@ -17,11 +17,12 @@ reason, and the simulated host saw no breach of the VMBus protocol. --log-off en
 inside, which must end the client as well; --sessions 2 logs in once more afterwards, and only then
 does the client leave first.
 
-Needs root, but for --server tls: xrdp-sesman authenticates the user and starts the session as that user. Where the kernel
-permits it, the run has a network, a /run and an /etc of its own (enclosure.py): nothing of it is
-reachable from outside, and the test user never exists on the machine. Elsewhere, as in most
-containers, it works on the machine itself, listens on 127.0.0.1 only, and removes the user at the
-end. Packages: tests/lib/install-packages.sh tests/packages-test.txt
+Needs root, but for --server tls: xrdp-sesman authenticates the user and starts the session as that
+user. Where the kernel permits it, the run has a network, a /run and an /etc of its own
+(enclosure.py): nothing of it is reachable from outside, and the test user never exists on the
+machine. Elsewhere, as in most containers, it works on the machine itself, listens on 127.0.0.1
+only, and removes the user at the end.
+Packages: tests/lib/install-packages.sh tests/packages-test.txt
 
 Exit status: 0 passed, 1 failed, 2 wrong usage, 77 skipped because root or programs are missing
 (with CI=true in the environment that is a failure: 1).

@@ -5,7 +5,8 @@
  *
  * Shown, besides the absence of crashes: the same streams give the same output, the same facts and
  * the same end however they are cut; nothing that was not fed plays a part; the output is never
- * longer than the input and 8 bytes, and the request once more; the MCS walk stays inside a PDU of exactly that length.
+ * longer than the input and 8 bytes, and the request once more; the MCS walk stays inside a PDU of
+ * exactly that length.
  */
 #include "common/mcs.h"
 #include "common/x224.h"

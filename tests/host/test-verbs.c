@@ -351,8 +351,8 @@ test_disconnect_refused(void)
 
 /* ---- doctor ---- */
 
-/* The machine is set to HvSocket: there are no channels then, and all is well. Who has come that way
- * is known to the service only. */
+/* The machine is set to HvSocket: there are no channels then, and all is well. Who has come that
+ * way is known to the service only. */
 static void
 test_doctor_of_hvsocket(void)
 {

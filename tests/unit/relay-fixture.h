@@ -1,6 +1,6 @@
 /* What tests of linux/relay.c share: the test is the host on a memfd and a socketpair, or on a
- * stream socket alone (HvSocket), and the RDP server on a loopback socket. Waits for events, but for
- * the relay's thread to have fallen asleep, which none tells.
+ * stream socket alone (HvSocket), and the RDP server on a loopback socket. Waits for events, but
+ * for the relay's thread to have fallen asleep, which none tells.
  *
  * To be linked with --wrap=g_mutex_lock,--wrap=g_mutex_unlock.
  */

@@ -39,8 +39,8 @@ run(struct result *result, const char *first, ...)
     g_ptr_array_add(argv, NULL);
     environment = g_environ_setenv(environment, "LC_ALL", "C", TRUE);
     /* No service but that of the test. */
-    environment =
-        g_environ_setenv(environment, "DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", TRUE);
+    environment = g_environ_setenv(environment, "DBUS_SYSTEM_BUS_ADDRESS",
+                                   "unix:path=/nonexistent/bus", TRUE);
     g_spawn_sync(NULL, (char **)argv->pdata, environment, 0, NULL, NULL, &result->out, &result->err,
                  &wait_status, &error);
     g_assert_no_error(error);

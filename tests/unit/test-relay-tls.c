@@ -14,12 +14,14 @@
 #define SERVER_NAME "rdp.example"
 
 /* request and confirm of TLS, as sent to and by the server */
-static const uint8_t tls_request[] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0, 1, 0, 8, 0, 1, 0, 0, 0 };
+static const uint8_t tls_request[] = { 3, 0, 0, 19, 14, 0xe0, 0, 0, 0, 0, 0,
+                                       1, 0, 8, 0,  1,  0,    0, 0 };
 #define tls_confirm confirm
 /* RDP_NEG_FAILURE, SSL_REQUIRED_BY_SERVER */
 static const uint8_t ssl_required[] = { 3, 0, 0, 19, 14, 0xd0, 0, 0, 0x12, 0x34,
                                         0, 3, 0, 8,  0,  1,    0, 0, 0 };
-/* Behind the confirm both sides send a PDU that is looked at for the facts only, whatever is in it. */
+/* Behind the confirm both sides send a PDU that is looked at for the facts only, whatever it holds.
+ */
 static const uint8_t mcs_pdu[] = { 3, 0, 0, 9, 2, 0xf0, 0x80, 'h', 'i' };
 
 static SSL_CTX *server_context;
@@ -87,7 +89,8 @@ make_certificate(EVP_PKEY *key)
     X509_set_issuer_name(certificate, name);
     X509_set_pubkey(certificate, key);
     add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
-    add_extension(certificate, NID_subject_alt_name, "DNS:" SERVER_NAME ",IP:192.0.2.1,IP:127.0.0.1");
+    add_extension(certificate, NID_subject_alt_name,
+                  "DNS:" SERVER_NAME ",IP:192.0.2.1,IP:127.0.0.1");
     g_assert_cmpint(X509_sign(certificate, key, EVP_sha256()), >, 0);
     file = BIO_new_file(certificate_file, "w");
     g_assert_nonnull(file);

@@ -60,7 +60,8 @@ write_event(G_GNUC_UNUSED int fd, G_GNUC_UNUSED const struct sockaddr *address,
     g_assert_cmpint(write(attempts.fd, &one, sizeof(one)), ==, sizeof(one));
 }
 
-/* What a pause lasts that has to be interrupted, and what an interruption takes at the very most. */
+/* What a pause lasts that has to be interrupted, and what an interruption takes at the very most.
+ */
 #define ENDLESS_PAUSE  60000u /* milliseconds */
 #define INTERRUPTION   (30 * G_USEC_PER_SEC)
 

@@ -1,5 +1,5 @@
-/* windows/tray/icon: the four states differ without their colours, and the program's icon is the one
- * that is drawn. */
+/* windows/tray/icon: the four states differ without their colours, and the program's icon is the
+ * one that is drawn. */
 #include "windows/tray/icons/ico.h"
 
 #include <glib.h>

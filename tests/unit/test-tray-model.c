@@ -1,5 +1,5 @@
-/* windows/tray/model and json: every document that common/ prints is read back as it was meant, what
- * is not JSON is refused, and events are told once. */
+/* windows/tray/model and json: every document that common/ prints is read back as it was meant,
+ * what is not JSON is refused, and events are told once. */
 #include "windows/tray/chinese.h"
 #include "windows/tray/json.h"
 #include "windows/tray/model.h"
@@ -272,8 +272,10 @@ test_status_full(void)
 static void
 test_status_refused(void)
 {
-    static const char *const documents[] = { "", "error: out of memory", "[]", "{}",
-                                             "{\"state\":\"ready\"}", "{\"state\":1,\"sessions\":[]}" };
+    static const char *const documents[] = {
+        "", "error: out of memory", "[]", "{}", "{\"state\":\"ready\"}",
+        "{\"state\":1,\"sessions\":[]}",
+    };
     struct hvs_model *model = g_new0(struct hvs_model, 1);
 
     for (gsize i = 0; i < G_N_ELEMENTS(documents); i++) {

@@ -30,7 +30,7 @@ def commands(source, build):
     """The sources of the program with those of the compiler's arguments that count."""
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
-        if not path.is_relative_to(source / "windows") and not path.is_relative_to(source / "common"):
+        if not any(path.is_relative_to(source / part) for part in ("windows", "common")):
             continue
         if path.suffix == ".c":
             yield path, [word for word in shlex.split(entry["command"]) if word.startswith(KEPT)]

@@ -3,7 +3,7 @@
  * and a socket: a thread for each way that reads and writes, and nothing else.
  *
  *     bench HVSESSION.EXE VMBUSPIPE.DLL [ROUNDS]
- *     bench --relay PORT              the plain relay itself: prints its own port, serves one by one
+ *     bench --relay PORT              the plain relay itself: prints its port, serves one by one
  *     bench --pipe-relay PORT         the other one; ends when it is ended
  *
  * Bulk both ways in megabytes a second, and round trips of 64 bytes in microseconds; the median of

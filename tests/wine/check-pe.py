@@ -113,7 +113,8 @@ class Image:
         sizes = set()
         for i in range(count):
             # GRPICONDIRENTRY, and the BITMAPINFOHEADER of the icon that it names
-            width, _, _, _, _, bits, length, name = struct.unpack_from("<BBBBHHIH", group, 6 + 14 * i)
+            width, _, _, _, _, bits, length, name = struct.unpack_from(
+                "<BBBBHHIH", group, 6 + 14 * i)
             image = images.get(name, b"")
             if len(image) == length and image[:8] == struct.pack("<II", 40, width) and bits == 32:
                 sizes.add(width)

@@ -36,7 +36,8 @@ class WindowsRelay:
     def __init__(self, run, bitness, build, server):
         self.run = run
         self.daemon = run.start("hyperv-sim", [
-            os.path.join(HERE, "wine.sh"), bitness, os.path.join(build, "tests/wine/hyperv-sim.exe"),
+            os.path.join(HERE, "wine.sh"), bitness,
+            os.path.join(build, "tests/wine/hyperv-sim.exe"),
             os.path.join(build, "windows/hvsession.exe"),
             os.path.join(build, "tests/wine/vmbuspipe.dll"), server, "mirror"])
         ports = self.daemon.wait_line(r"^ready (\d+) (\d+)$", WINE_TIMEOUT)

@@ -1,6 +1,6 @@
-/* Stands for hvsession.exe where the service does not run: `hvsession doctor --json` on a guest whose
- * host offers nothing and whose Remote Desktop wants NLA, until the event FAKE_MENDED is set. What
- * it prints is what hvsession would: only the facts are made up. */
+/* Stands for hvsession.exe where the service does not run: `hvsession doctor --json` on a guest
+ * whose host offers nothing and whose Remote Desktop wants NLA, until the event FAKE_MENDED is set.
+ * What it prints is what hvsession would: only the facts are made up. */
 #include "fake-doctor.h"
 
 #include "common/diagnosis.h"

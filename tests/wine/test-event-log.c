@@ -29,7 +29,8 @@
 /* ---- the service ---- */
 
 static LPHANDLER_FUNCTION_EX handle_control;
-static SERVICE_STATUS_HANDLE(WINAPI *register_handler)(const WCHAR *, LPHANDLER_FUNCTION_EX, void *);
+static SERVICE_STATUS_HANDLE(WINAPI *register_handler)(const WCHAR *, LPHANDLER_FUNCTION_EX,
+                                                       void *);
 
 static void
 hang(void)

@@ -1245,8 +1245,8 @@ test_status_pipe(void)
     finish();
     expect(L"status", 3, "not installed");
     /* One that hangs does not hang who asks it. */
-    silent[0] = CreateNamedPipeW(HVS_STATUS_PIPE_NAME, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE, 1, 0, 0,
-                                 0, NULL);
+    silent[0] = CreateNamedPipeW(HVS_STATUS_PIPE_NAME, PIPE_ACCESS_DUPLEX, PIPE_TYPE_MESSAGE, 1, 0,
+                                 0, 0, NULL);
     if (silent[0] == INVALID_HANDLE_VALUE)
         fail("making a status pipe");
     expect(L"status", 3, "not installed");

@@ -269,7 +269,8 @@ static const uint8_t connect_response[] = {
     3, 0x0c, 8, 0, 0xeb, 3, 0, 0, /* Server Network Data */
 };
 
-/* Request, confirm, Connect Initial and Response: from then on it is a session. Returns the server's end. */
+/* Request, confirm, Connect Initial and Response: from then on it is a session. Returns the
+ * server's end. */
 static SOCKET
 connect_client(unsigned channel, const struct client *client)
 {
@@ -341,7 +342,8 @@ test_start(void)
     check_layout();
     picture("stopped");
     walk_click(dialog, IDC_ACTION);
-    walk_wait_text(dialog, IDC_SENTENCE, L"The host does not offer Enhanced Session to this guest.");
+    walk_wait_text(dialog, IDC_SENTENCE,
+                   L"The host does not offer Enhanced Session to this guest.");
     walk_wait_text(dialog, IDC_STATE, L"Not available");
     walk_wait_text(dialog, IDC_ACTION, L"What &to Do");
     walk_wait_text(dialog, IDC_SUPPORT, L"Not offered by the host");
@@ -895,8 +897,9 @@ processor_time(void)
     return (uint64_t)kernel.dwLowDateTime + user.dwLowDateTime;
 }
 
-/* With nothing to show to anybody, nothing is done: the only test here that has to let time pass. What
- * hiding the window took may still come, on a busy machine: so there is a second and a third look. */
+/* With nothing to show to anybody, nothing is done: the only test here that has to let time pass.
+ * What hiding the window took may still come, on a busy machine: so there is a second and a third
+ * look. */
 static void
 check_idle(void)
 {
@@ -1080,8 +1083,8 @@ main(int count, char **arguments)
         set_fonts(tests[i].font, tests[i].height);
         install_programs(arguments[1], arguments[2], arguments[3]);
         StringCchPrintfW(server_name, ARRAYSIZE(server_name), L"tcp:127.0.0.1:%u", server_start());
-        /* Where this runs may be a guest of Hyper-V, whose Remote Desktop would be found wanting; in
-         * Azure, as elsewhere, that is nobody's business. */
+        /* Where this runs may be a guest of Hyper-V, whose Remote Desktop would be found wanting;
+         * in Azure, as elsewhere, that is nobody's business. */
         registry_set_number(AZURE, L"x", 1);
         tests[i].run();
         registry_delete_key(AZURE);

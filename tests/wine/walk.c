@@ -232,9 +232,9 @@ share(HWND control)
     GetWindowThreadProcessId(control, &process);
     shared.process = OpenProcess(PROCESS_VM_OPERATION | PROCESS_VM_READ | PROCESS_VM_WRITE, FALSE,
                                  process);
-    shared.bytes = shared.process != NULL
-                       ? VirtualAllocEx(shared.process, NULL, SHARED_SIZE, MEM_COMMIT, PAGE_READWRITE)
-                       : NULL;
+    shared.bytes = shared.process != NULL ? VirtualAllocEx(shared.process, NULL, SHARED_SIZE,
+                                                           MEM_COMMIT, PAGE_READWRITE)
+                                          : NULL;
     if (shared.bytes == NULL)
         fail("VirtualAllocEx");
     return shared;
@@ -248,7 +248,8 @@ unshare(struct shared shared)
 }
 
 static LRESULT
-send_with(HWND control, UINT message, WPARAM wparam, struct shared shared, const void *in, size_t size)
+send_with(HWND control, UINT message, WPARAM wparam, struct shared shared, const void *in,
+          size_t size)
 {
     if (!WriteProcessMemory(shared.process, shared.bytes, in, size, NULL))
         fail("WriteProcessMemory");

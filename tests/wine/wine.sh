@@ -9,12 +9,12 @@
 #                                            WINEPREFIX, and may start any number of programs
 #
 # x86 and x64 are what the programs are that run there, on a 64-bit Windows; win32 and win64 are a
-# 32-bit and a 64-bit Windows with both kinds, to install things on, where nothing is left from other
-# tests. x64 runs in this system's Wine. So do the others, if that Wine has its 32-bit part (package
-# wine32); else they run in a small Debian root of their own that has, since i386 packages often
-# cannot be installed beside newer amd64 ones. That root takes root rights, and some minutes once.
-# Prefixes and root are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession/wine. There are two prefixes of
-# x86 and of x64, for two runs at a time; others wait.
+# 32-bit and a 64-bit Windows with both kinds, to install things on, where nothing is left from
+# other tests. x64 runs in this system's Wine. So do the others, if that Wine has its 32-bit part
+# (package wine32); else they run in a small Debian root of their own that has, since i386 packages
+# often cannot be installed beside newer amd64 ones. That root takes root rights, and some minutes
+# once. Prefixes and root are kept in ${XDG_CACHE_HOME:-~/.cache}/hvsession/wine. There are two
+# prefixes of x86 and of x64, for two runs at a time; others wait.
 set -euo pipefail
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hvsession/wine

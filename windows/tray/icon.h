@@ -4,7 +4,7 @@
  * warning sign (problem), or crossed out (not available). They differ in shape, so that they are
  * told apart without colour, and have a light rim, so that they show on dark and light panels.
  *
- * ISO C11, no OS header, like common/. windows/tray/icons/make-ico.c makes the program's .ico of it.
+ * ISO C11, no OS header, like common/. windows/tray/icons/make-ico.c makes the program's .ico.
  */
 #ifndef HVS_WINDOWS_TRAY_ICON_H
 #define HVS_WINDOWS_TRAY_ICON_H

@@ -24,7 +24,7 @@ enum hvs_json_kind {
 /* One value. Those of an array or object follow it, each with all that is in it. */
 struct hvs_json {
     enum hvs_json_kind kind;
-    unsigned           size;   /* of this and all within, in values: 1 for all but arrays, objects */
+    unsigned           size;   /* of this and all within, in values: 1 but for arrays, objects */
     const char        *key;    /* in an object; else NULL */
     const char        *string; /* unescaped, terminated; NULL but for strings */
     uint64_t           number; /* cut to a whole number; 0 if negative; at most UINT64_MAX */

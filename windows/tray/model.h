@@ -1,9 +1,9 @@
 /* What the notification-area app shows, apart from how: read from the service's documents, the
  * status (common/status.h) and the diagnosis (common/diagnosis.h).
  *
- * ISO C11, no OS header, no heap, no I/O, like common/. Strings are UTF-8; a string that is too long
- * is cut between two characters. What a document of a newer service says that is not known here is
- * taken for the nearest that is.
+ * ISO C11, no OS header, no heap, no I/O, like common/. Strings are UTF-8; a string that is too
+ * long is cut between two characters. What a document of a newer service says that is not known
+ * here is taken for the nearest that is.
  */
 #ifndef HVS_WINDOWS_TRAY_MODEL_H
 #define HVS_WINDOWS_TRAY_MODEL_H

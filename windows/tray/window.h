@@ -1,5 +1,5 @@
-/* The status window: the state on top, and below it the pages Overview (Host, RDP Server, Channels),
- * Sessions and Diagnosis. It is made when it is opened and gone when it is closed. */
+/* The status window: the state on top, and below it the pages Overview (Host, RDP Server,
+ * Channels), Sessions and Diagnosis. It is made when it is opened and gone when it is closed. */
 #ifndef HVS_WINDOWS_TRAY_WINDOW_H
 #define HVS_WINDOWS_TRAY_WINDOW_H
 
