@@ -18,6 +18,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -799,7 +800,7 @@ parse_options(struct sim *sim, int *argc, char ***argv)
     g_option_context_set_description(context, help->str);
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, argc, argv, &error)) {
-        fail(error->message);
+        fprintf(stderr, "hyperv-sim: %s\nTry: hyperv-sim --help\n", error->message);
         return false;
     }
     if (*argc > 1 || !sim->socket_path || !sim->listen) {
@@ -809,22 +810,44 @@ parse_options(struct sim *sim, int *argc, char ***argv)
     return true;
 }
 
+/* The place of value among the choices, the first if there is none; −1: it is not among them, which
+ * was said. */
+static int
+parse_choice(const char *option, const char *value, const char *const *choices)
+{
+    g_autofree char *all = g_strjoinv(", ", (GStrv)choices);
+    g_autofree char *complaint = g_strdup_printf("%s=%s: it takes %s", option, value, all);
+
+    for (int i = 0; choices[i]; i++)
+        if (!value || strcmp(value, choices[i]) == 0)
+            return i;
+    return fail(complaint);
+}
+
+/* Sizes; 0: as it is by default. */
+static bool
+check_sizes(const struct sim *sim)
+{
+    if (sim->packet_max < 0 || sim->packet_max > (gint)HVHOST_PIPE_MAX)
+        return fail("--message-size takes at most 16384 bytes") == 0;
+    if (sim->ring_size < 0 || sim->ring_size % sysconf(_SC_PAGESIZE) != 0)
+        return fail("--ring-size takes whole pages, a multiple of 4096 bytes mostly") == 0;
+    return true;
+}
+
 static bool
 apply_options(struct sim *sim, struct hvhost_options *options)
 {
     static const char *const masks[] = { "awake", "never", "always", NULL };
-    unsigned mask = 0;
+    static const char *const pipes[] = { "message", "byte", NULL };
+    static const char *const ends[] = { "half-close", "rescind", NULL };
+    int mask = parse_choice("--mask", sim->mask, masks);
+    int pipe = parse_choice("--pipe", sim->pipe, pipes);
+    int end = parse_choice("--tcp-eof", sim->tcp_eof, ends);
 
     hvhost_options_init(options, sim->socket_path);
-    while (sim->mask && masks[mask] && strcmp(sim->mask, masks[mask]) != 0)
-        mask++;
-    if (!masks[mask] || sim->packet_max < 0 || sim->packet_max > (gint)HVHOST_PIPE_MAX ||
-        (sim->pipe && strcmp(sim->pipe, "byte") != 0 && strcmp(sim->pipe, "message") != 0) ||
-        (sim->tcp_eof && strcmp(sim->tcp_eof, "rescind") != 0 &&
-         strcmp(sim->tcp_eof, "half-close") != 0)) {
-        fail("a bad value of --mask, --pipe, --message-size or --tcp-eof; try --help");
+    if (mask < 0 || pipe < 0 || end < 0 || !check_sizes(sim))
         return false;
-    }
     options->masking = (enum hvhost_masking)mask;
     options->kernel_masks = sim->kernel_masks;
     options->offer_control = !sim->no_control_offer;
@@ -835,8 +858,8 @@ apply_options(struct sim *sim, struct hvhost_options *options)
     sim->slots[0].held = sim->no_control_offer;
     sim->counts[HVHOST_OFFERED][0] = options->offer_control;
     sim->pump_options = (struct pump_options){
-        .half_close = g_strcmp0(sim->tcp_eof, "rescind") != 0,
-        .random_packets = g_strcmp0(sim->pipe, "byte") == 0,
+        .half_close = end == 0,
+        .random_packets = pipe == 1,
         .packet_max = sim->packet_max ? (uint32_t)sim->packet_max : HVHOST_PIPE_MAX,
         .report = on_pump_event,
         .user_data = sim,
@@ -912,15 +935,16 @@ finish(struct sim *sim)
         unlink(sim->control_path);
     while (!g_queue_is_empty(&sim->waiting))
         close(GPOINTER_TO_INT(g_queue_pop_head(&sim->waiting)));
-    g_ptr_array_unref(sim->speakers);
-    g_ptr_array_unref(sim->events);
-    g_main_loop_unref(sim->loop);
     return result;
 }
 
+/* Whether it came to a start or not. */
 static void
-free_options(struct sim *sim)
+free_all(struct sim *sim)
 {
+    g_clear_pointer(&sim->speakers, g_ptr_array_unref);
+    g_clear_pointer(&sim->events, g_ptr_array_unref);
+    g_clear_pointer(&sim->loop, g_main_loop_unref);
     g_free(sim->socket_path);
     g_free(sim->listen);
     g_free(sim->control_path);
@@ -935,12 +959,13 @@ main(int argc, char **argv)
     struct sim sim = { .listener = -1, .control = -1 };
     int result = EXIT_USAGE;
 
+    setlocale(LC_ALL, "");
     signal(SIGPIPE, SIG_IGN);
     g_queue_init(&sim.waiting);
     if (parse_options(&sim, &argc, &argv) && start(&sim)) {
         g_main_loop_run(sim.loop);
         result = finish(&sim);
     }
-    free_options(&sim);
+    free_all(&sim);
     return result;
 }

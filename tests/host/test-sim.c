@@ -374,6 +374,47 @@ test_bad_commands(void)
     stop(&sim);
 }
 
+/* Says what is wrong with which option. */
+static void
+test_bad_options(void)
+{
+    static const struct {
+        const char *option, *words;
+    } cases[] = {
+        { "--nonsense", "Unknown option --nonsense\nTry: hyperv-sim --help\n" },
+        { "--mask=x", "--mask=x: it takes awake, never, always\n" },
+        { "--pipe=x", "--pipe=x: it takes message, byte\n" },
+        { "--tcp-eof=x", "--tcp-eof=x: it takes half-close, rescind\n" },
+        { "--message-size=16385", "--message-size takes at most 16384 bytes\n" },
+        { "--message-size=-1", "--message-size takes at most 16384 bytes\n" },
+        { "--ring-size=5000", "--ring-size takes whole pages" },
+        { "--ring-size=-4096", "--ring-size takes whole pages" },
+        { "--listen=localhost", "--listen takes ADDRESS:PORT" },
+        { "more", "--socket and --listen are needed, other arguments are not" },
+    };
+    const char *program = g_getenv("HYPERV_SIM_PROGRAM");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const char *arguments[] = { program ? program : HYPERV_SIM_PROGRAM,
+                                    "--listen=127.0.0.1:0",
+                                    "--socket=/nonexistent/socket",
+                                    cases[i].option,
+                                    NULL };
+        g_autofree char *out = NULL, *err = NULL;
+        GError *error = NULL;
+        int status;
+
+        g_spawn_sync(NULL, (char **)arguments, NULL, G_SPAWN_DEFAULT, NULL, NULL, &out, &err,
+                     &status, &error);
+        g_assert_no_error(error);
+        g_assert_true(WIFEXITED(status));
+        g_assert_cmpint(WEXITSTATUS(status), ==, 2);
+        g_assert_cmpstr(out, ==, "");
+        if (!g_str_has_prefix(err, "hyperv-sim: ") || strstr(err, cases[i].words) == NULL)
+            g_error("%s: \"%s\" does not say \"%s\"", cases[i].option, err, cases[i].words);
+    }
+}
+
 /* A guest that says nonsense. */
 static void
 test_breach_is_the_exit_status(void)
@@ -430,6 +471,7 @@ main(int argc, char **argv)
     g_test_add_func("/sim/commands/reader", test_reader_commands);
     g_test_add_func("/sim/commands/corrupt", test_corrupt_command);
     g_test_add_func("/sim/commands/bad", test_bad_commands);
+    g_test_add_func("/sim/options/bad", test_bad_options);
     g_test_add_func("/sim/end/breach", test_breach_is_the_exit_status);
     g_test_add_func("/sim/end/sigterm", test_ends_on_sigterm);
     return g_test_run();
