@@ -287,6 +287,7 @@ open_slot(struct slot *slot)
                                   &daemon->settings, on_session_ended, slot, &error);
     if (slot->relay == NULL) {
         note_open_failure(slot, error);
+        tell_status(daemon);
         return;
     }
     if (slot->failed)
