@@ -21,6 +21,7 @@
 #include <locale.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,9 +112,11 @@ static void
 say(int fd, const char *line)
 {
     g_autofree char *text = g_strconcat(line, "\n", NULL);
+    struct pollfd listens = { .fd = fd, .events = POLLOUT };
 
-    /* A speaker that does not listen is not waited for. */
-    if (write(fd, text, strlen(text)) < 0)
+    /* A speaker that does not listen is not waited for. A pipe that is writable takes a page; that
+     * it does not block cannot be asked of it, since others share it. */
+    if (poll(&listens, 1, 0) != 1 || write(fd, text, strlen(text)) < 0)
         return;
 }
 

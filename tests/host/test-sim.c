@@ -374,6 +374,24 @@ test_bad_commands(void)
     stop(&sim);
 }
 
+/* Whoever gives commands and reads no answers keeps nobody waiting. */
+static void
+test_deaf_speaker(void)
+{
+    struct sim sim;
+    int client, server;
+
+    start(&sim, NULL);
+    for (unsigned i = 0; i < 200; i++) /* more of them than a pipe takes */
+        fputs("status\n", sim.in);
+    fflush(sim.in);
+    client = start_client(&sim, &server);
+    check_client(client, server);
+    close(client);
+    close(server);
+    stop(&sim);
+}
+
 /* Says what is wrong with which option. */
 static void
 test_bad_options(void)
@@ -471,6 +489,7 @@ main(int argc, char **argv)
     g_test_add_func("/sim/commands/reader", test_reader_commands);
     g_test_add_func("/sim/commands/corrupt", test_corrupt_command);
     g_test_add_func("/sim/commands/bad", test_bad_commands);
+    g_test_add_func("/sim/commands/unheard", test_deaf_speaker);
     g_test_add_func("/sim/options/bad", test_bad_options);
     g_test_add_func("/sim/end/breach", test_breach_is_the_exit_status);
     g_test_add_func("/sim/end/sigterm", test_ends_on_sigterm);
