@@ -32,9 +32,9 @@ sys.path.insert(0, os.path.join(HERE, "../e2e"))
 import chain  # noqa: E402: it is in another directory
 
 # The machine is emulated, and may share its processors.
-BOOT_TIMEOUT = 240
-COMMAND_TIMEOUT = 240
-LOGIN_TIMEOUT = 180
+BOOT_TIMEOUT = 480
+COMMAND_TIMEOUT = 480
+LOGIN_TIMEOUT = 240
 chain.LOGIN_TIMEOUT = LOGIN_TIMEOUT
 
 SKIPPED = 77
