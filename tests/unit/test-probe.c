@@ -608,8 +608,23 @@ test_changes_nothing(struct fixture *fixture, gconstpointer data)
     g_assert_cmpstr(before, ==, after);
 }
 
+/* Seconds in which this thread could have run, and others did (Linux
+ * Documentation/scheduler/sched-stats.rst). */
+static double
+kept_waiting(void)
+{
+    g_autofree char *text = NULL;
+    const char *second;
+
+    if (!g_file_get_contents("/proc/thread-self/schedstat", &text, NULL, NULL))
+        return 0;
+    second = strchr(text, ' ');
+    g_assert_nonnull(second);
+    return (double)g_ascii_strtoull(second, NULL, 10) / 1e9;
+}
+
 /* On the machine that runs the test, whatever it is: quick, and with the processor's own word. The
- * best of a few, since others want to run as well. */
+ * best of a few, and without what others took, since they want to run as well. */
 static void
 test_here(void)
 {
@@ -618,9 +633,11 @@ test_here(void)
     struct hvs_facts facts;
 
     for (unsigned i = 0; i < 5; i++) {
+        double waited = kept_waiting();
+
         g_test_timer_start();
         hvs_probe(&(struct hvs_probe_options){ .roots = &roots }, &facts);
-        best = MIN(best, g_test_timer_elapsed());
+        best = MIN(best, g_test_timer_elapsed() - (kept_waiting() - waited));
     }
     g_test_minimized_result(best, "a probe takes %.1f ms", best * 1000);
     g_assert_cmpfloat(best, <, 0.3);
