@@ -2,6 +2,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "publish.h"
 
 #include <process.h>
 
@@ -27,6 +28,9 @@ say_last_words(void *argument)
     starting = WaitForSingleObject(guard.started, 0) != WAIT_OBJECT_0;
     if (guard.on_overdue != NULL)
         guard.on_overdue(starting);
+    /* The host must not go on hearing that all is well. Before the start it has heard nothing. */
+    if (!starting)
+        hvs_publish_clear();
     hvs_log(HVS_LOG_WARNING, "did not %s in time: %s; the process is ended",
             starting ? "start" : "end", guard.doing);
     SetEvent(guard.told);

@@ -16,8 +16,8 @@
 /* First of all: before anything that may hang. The process is ended with exit_status, and a line in
  * the log that says what hung, after HVS_GUARD_START_LIMIT without hvs_guard_started(), or
  * HVS_DAEMON_STOP_TIMEOUT after hvs_guard_stopping() without hvs_guard_ended(); before that it
- * calls overdue (NULL: nothing), in a thread of its own. Both get HVS_GUARD_WORDS_LIMIT. On an
- * error of the system nothing is guarded. */
+ * calls overdue (NULL: nothing), in a thread of its own, and takes back what the host was told. All
+ * of it gets HVS_GUARD_WORDS_LIMIT. On an error of the system nothing is guarded. */
 DWORD hvs_guard_start(DWORD exit_status, void (*overdue)(bool starting));
 /* What the guarded thread does, for the log. Static text. */
 void hvs_guard_doing(const char *words);

@@ -40,8 +40,8 @@ void hvs_publish_update(struct hvs_publish *publish, unsigned setting,
                         const struct hvs_status *status);
 /* Takes back what was published. */
 void hvs_publish_end(struct hvs_publish *publish);
-/* Takes out what a service that was killed has left, while none runs; from any program. An error of
- * the system; that there is nothing is none. */
+/* Takes out what a service has left that was killed, or is about to be; from any program and
+ * thread. An error of the system; that there is nothing is none. */
 DWORD hvs_publish_clear(void);
 
 #endif
