@@ -419,7 +419,8 @@ test_json_schema(void)
     session = json_array_get_object_element(json_object_get_array_member(object, "sessions"), 0);
     assert_members(session, "id:Integer transport:String channel:Integer state:String "
                             "started_ms_ago:Integer ended_ms_ago:NULL duration_ms:Integer "
-                            "server:String reason:NULL reason_text:NULL trouble:Boolean detail:NULL counters:JsonObject "
+                            "server:String reason:NULL reason_text:NULL trouble:Boolean "
+                            "detail:NULL counters:JsonObject "
                             "negotiation:JsonObject client:JsonObject");
     assert_members(json_object_get_object_member(session, "counters"),
                    "bytes_to_host:Integer bytes_to_server:Integer packets_to_host:Integer "
