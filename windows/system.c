@@ -267,7 +267,7 @@ count_missing_keys(const WCHAR *path)
 {
     WCHAR copy[PATH_MAX_WIDE];
     DWORD missing = 0;
-    HKEY key;
+    HKEY key = NULL;
 
     hvs_wide_copy(copy, ARRAYSIZE(copy), path);
     while (RegOpenKeyExW(HKEY_LOCAL_MACHINE, copy, 0, KEY_QUERY_VALUE | VIEW, &key) ==
@@ -279,7 +279,9 @@ count_missing_keys(const WCHAR *path)
             return missing;
         *name = L'\0';
     }
-    RegCloseKey(key);
+    /* Closed to us, it is there all the same. */
+    if (key != NULL)
+        RegCloseKey(key);
     return missing;
 }
 
