@@ -53,7 +53,8 @@ run_tests() { # REPORT PRESET [ctest arguments]
 }
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hvsession
-export CCACHE_DIR=$cache/ccache CCACHE_MAXSIZE=500M
+# In another checkout the same sources are known as well.
+export CCACHE_DIR=$cache/ccache CCACHE_MAXSIZE=500M CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 build() { # PRESET
     local launcher=()
