@@ -427,6 +427,8 @@ hvhost_channel_want_room(hvhost_channel *channel, uint32_t payload)
     return 0;
 }
 
+/* What is published is written: a guest that is awake may have taken it and closed the channel before
+ * the signal comes, and whoever uses the channel next is told. */
 static int
 publish(hvhost_channel *channel)
 {
@@ -434,7 +436,9 @@ publish(hvhost_channel *channel)
 
     if (!hvring_writer_publish(&channel->writer, &signal))
         return hvhost_channel_breach(channel, channel->writer.breach);
-    return signal ? hvhost_channel_send_signal(channel) : 0;
+    if (signal)
+        hvhost_channel_send_signal(channel);
+    return 0;
 }
 
 int
@@ -603,7 +607,7 @@ hvhost_channel_consume(hvhost_channel *channel, size_t length)
         error = hvhost_channel_breach(channel, channel->reader.breach);
     else if (signal) {
         atomic_fetch_add_explicit(&channel->guest_times_full, 1, memory_order_relaxed);
-        error = hvhost_channel_send_signal(channel);
+        hvhost_channel_send_signal(channel); /* as in publish(): what is read is read */
     }
     count_bytes(channel, &channel->bytes_in, length, &channel->packets_in, packets);
     return error;
