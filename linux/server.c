@@ -121,15 +121,10 @@ pause_for(struct attempt *attempt, guint milliseconds)
     g_autoptr(GSource) timer = g_timeout_source_new(milliseconds);
     gboolean over = FALSE;
 
-    if (attempt->cancellable != NULL) {
-        g_autoptr(GSource) cancelled = g_cancellable_source_new(attempt->cancellable);
-
-        g_source_set_dummy_callback(cancelled);
-        g_source_add_child_source(timer, cancelled);
-    }
     g_source_set_callback(timer, on_pause_over, &over, NULL);
     g_source_attach(timer, attempt->context);
-    while (!over)
+    /* Who cancels does it in one of these iterations. */
+    while (!over && !g_cancellable_is_cancelled(attempt->cancellable))
         g_main_context_iteration(attempt->context, TRUE);
     g_source_destroy(timer);
 }

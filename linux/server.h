@@ -11,7 +11,8 @@
 #include <gio/gio.h>
 
 /* Called when one of the watched descriptors is ready. G_SOURCE_REMOVE (and the cancellable
- * cancelled by the callee) gives up. */
+ * cancelled by the callee) gives up. Another thread must not cancel it: that would be noticed at the
+ * end of a pause only, and GIO may lose memory then. */
 struct hvs_server_watch {
     int       fd;
     short     events; /* of poll(), beside errors */
